@@ -1,10 +1,11 @@
 """What happened on a call, one small fact each, in the past tense.
 
-A call is the list of its events; ``CallRecord`` is their fold. Events cross the socket between a call
-process and the server as one JSON line each. Fields that hold the caller's words, numbers or digits
-carry the ``Private`` mark, so that redaction is one function.
+A call is the list of its events; ``CallRecord`` is their fold. Events cross the socket between a
+call process and the server as one JSON line each. Fields that hold the caller's words, numbers or
+digits carry the ``Private`` mark, so that redaction is one function.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -14,11 +15,21 @@ from records.latency import TurnLatency
 from records.outcomes import Outcome
 
 
+@dataclass(frozen=True)
 class Private:
-    """Marks a field that holds what a person said, dialled or is called by."""
+    """Marks a field that holds what a person said, dialled or is called by.
+
+    Parameters:
+        shows: What ``records.redaction.redacted`` leaves of it: ``nothing``; ``ends``, the head and
+            tail of a telephone number; ``rest``, all but the numbers inside it.
+    """
+
+    shows: Literal["nothing", "ends", "rest"] = "nothing"
 
 
 PrivateText = Annotated[str, Private()]
+PrivateNumber = Annotated[str, Private("ends")]
+PrivateName = Annotated[str, Private("rest")]
 
 
 class Event(BaseModel):
@@ -40,19 +51,19 @@ class Event(BaseModel):
 
 
 class CallStarted(Event):
-    """A call process took the job."""
+    """A call process took the job; LiveKit builds ``room`` from the caller's number."""
 
     type: Literal["call_started"] = "call_started"
     direction: Literal["inbound", "outbound"] = "inbound"
-    room: str
+    room: PrivateName
 
 
 class CallerJoined(Event):
     """The caller's leg is known, and with it the bot that answers."""
 
     type: Literal["caller_joined"] = "caller_joined"
-    caller: PrivateText
-    dialled: str
+    caller: PrivateNumber
+    dialled: PrivateNumber
     sip_call_id: str = ""
     trunk_id: str = ""
     bot: str | None
@@ -121,7 +132,7 @@ class BotStoppedSpeaking(Event):
 
 
 class BotSpoke(Event):
-    """What the bot said in answer to ``turn`` (0: unasked, as a greeting), as far as it was played."""
+    """What was played of the bot's answer to ``turn``; 0 for words unasked, as a greeting."""
 
     type: Literal["bot_spoke"] = "bot_spoke"
     turn: int
@@ -163,7 +174,7 @@ class ToolReturned(Event):
     tool_call_id: str
     name: str
     secs: float
-    error: str | None = None
+    error: PrivateText | None = None
 
 
 class KeysEntered(Event):
@@ -194,6 +205,12 @@ class CallEnded(Event):
     reason: str = ""
 
 
+class RecordingStarted(Event):
+    """The recording's first sample was taken: its ``t`` is the recording's zero."""
+
+    type: Literal["recording_started"] = "recording_started"
+
+
 class RecordingStored(Event):
     """The recording lies where it will stay."""
 
@@ -203,7 +220,7 @@ class RecordingStored(Event):
 
 
 class TapeMeasured(Event):
-    """What the recording itself shows; ``report`` is ``records.tape.TapeReport`` as a dictionary."""
+    """What the recording itself shows; ``report`` is ``TapeReport.model_dump(mode="json")``."""
 
     type: Literal["tape_measured"] = "tape_measured"
     report: dict[str, Any]
@@ -230,6 +247,7 @@ AnyEvent = Annotated[
     | KeysEntered
     | ErrorRaised
     | CallEnded
+    | RecordingStarted
     | RecordingStored
     | TapeMeasured,
     Field(discriminator="type"),
