@@ -1,0 +1,185 @@
+"""What an installation sets from outside, read once: the environment and ``.env``."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "SWITCHBOARD_"
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+# Read by the tools that run beside the server on a developer's machine.
+NAMES_OF_OTHERS = frozenset(
+    PREFIX + name
+    for name in (
+        "MODELS",
+        "SIP_PORT",
+        "LIVEKIT_PORT",
+        "MEDIA_PORT",
+        "PROVIDERS_PORT",
+    )
+)
+
+FORK_ENVIRONMENT: Mapping[str, str] = {
+    "ORT_DISABLE_TELEMETRY": "1",  # else onnxruntime starts a thread and an upload database
+    "OPENBLAS_NUM_THREADS": "1",  # else numpy starts a thread pool at import
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "131072",  # big ONNX buffers go back to the system after each run
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+}
+"""What the fork server must find in its environment when it is executed."""
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True)
+class ProviderSettings:
+    """How one provider is reached.
+
+    Parameters:
+        api_key: ``<NAME>_API_KEY``.
+        url: ``<NAME>_BASE_URL`` or ``<NAME>_URL``.
+    """
+
+    api_key: SecretStr | None = None
+    url: str | None = None
+
+
+class Settings(BaseSettings):
+    """The server's settings; the environment wins over ``.env``.
+
+    Parameters:
+        max_calls: Seats: calls at the same time. A call takes about an eighth of a core.
+        warm_calls: Call processes kept ready.
+        max_call_secs: No call lasts longer, whatever its bot allows.
+        drain_secs: How long SIGTERM waits for running calls.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True
+    )
+
+    livekit_url: str = Field("", validation_alias="LIVEKIT_URL")
+    livekit_api_key: str = Field("", validation_alias="LIVEKIT_API_KEY")
+    livekit_api_secret: SecretStr = Field(SecretStr(""), validation_alias="LIVEKIT_API_SECRET")
+    livekit_agent_name: str = Field("switchboard", validation_alias="LIVEKIT_AGENT_NAME")
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8080, ge=0, le=65535)
+    api_key: SecretStr = SecretStr("")
+
+    data: Path = Path(".switchboard")
+    database_url: str = ""
+    recordings_url: str = ""
+    bots: Path = Path("bots")
+    flows: Path = Path("flows")
+
+    max_calls: int = Field(default_factory=lambda: 5 * _cpus(), ge=1)
+    warm_calls: int = Field(2, ge=0)
+    max_call_secs: float = Field(3600.0, gt=0)
+    drain_secs: float = Field(900.0, ge=0)
+    log: Literal["text", "json"] = "text"
+    log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    providers: Mapping[str, ProviderSettings] = Field(default={}, exclude=True)
+    unknown_names: tuple[str, ...] = ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then ``.env``."""
+        return init_settings, env_settings, dotenv_settings
+
+    @property
+    def database(self) -> str:
+        """The store's URL; SQLite in the data folder unless set."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data.resolve()}/switchboard.db"
+
+    @property
+    def recordings(self) -> str:
+        """Where recordings stay; a folder of the data folder unless set."""
+        return self.recordings_url or (self.data.resolve() / "recordings").as_uri()
+
+    @property
+    def spool(self) -> Path:
+        """Where running calls write their recordings."""
+        return self.data.resolve() / "spool"
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the API is reachable from this machine alone."""
+        return self.api_host in LOOPBACK_HOSTS
+
+
+def load_settings(env_file: str | Path | None = ".env") -> Settings:
+    """Reads the environment and ``env_file``.
+
+    Raises:
+        pydantic.ValidationError: A value is not allowed; ``server.setup_problems`` words it.
+    """
+    names = _all_names(env_file)
+    return Settings(
+        _env_file=env_file,  # pyright: ignore[reportCallIssue]
+        providers=_providers(names),
+        unknown_names=_unknown(names),
+    )
+
+
+def fork_environment() -> dict[str, str]:
+    """The whole environment of a fork server: ours, with what it needs before it is executed."""
+    return {**os.environ, **FORK_ENVIRONMENT}
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """The environment of a process started beside the server."""
+    return {**os.environ, **changes}
+
+
+def notify_socket() -> str | None:
+    """The service supervisor's socket (sd_notify), if there is one."""
+    return os.environ.get("NOTIFY_SOCKET")
+
+
+def _all_names(env_file: str | Path | None) -> dict[str, str]:
+    from_file = dotenv_values(env_file) if env_file else {}
+    return {**{k: v for k, v in from_file.items() if v is not None}, **os.environ}
+
+
+def _providers(names: Mapping[str, str]) -> dict[str, ProviderSettings]:
+    keys: dict[str, SecretStr] = {}
+    urls: dict[str, str] = {}
+    for name, value in sorted(names.items(), reverse=True):  # <NAME>_BASE_URL after <NAME>_URL
+        if not value or name.startswith((PREFIX, "LIVEKIT_")):
+            continue
+        if name.endswith("_API_KEY"):
+            keys[name.removesuffix("_API_KEY").lower()] = SecretStr(value)
+        elif name.endswith("_URL"):
+            urls[name.removesuffix("_URL").removesuffix("_BASE").lower()] = value
+    return {
+        name: ProviderSettings(keys.get(name), urls.get(name)) for name in sorted({*keys, *urls})
+    }
+
+
+def _unknown(names: Mapping[str, str]) -> tuple[str, ...]:
+    known = {
+        PREFIX + name.upper()
+        for name, field in Settings.model_fields.items()
+        if field.validation_alias is None
+    }
+    return tuple(
+        sorted(n for n in names if n.startswith(PREFIX) and n not in known | NAMES_OF_OTHERS)
+    )
