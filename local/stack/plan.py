@@ -1,0 +1,111 @@
+"""What each process of the stack is started with: command, environment, configuration."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from local.stack.ports import HOST, Ports
+
+_PROVIDER_KEY = "local"
+
+
+@dataclass(frozen=True)
+class LiveKitAccess:
+    """A LiveKit and how to log in.
+
+    Parameters:
+        url: ``ws://`` or ``wss://``.
+        api_key: API key.
+        api_secret: Its secret.
+        sip: ``host:port`` of its SIP bridge, if known.
+    """
+
+    url: str
+    api_key: str
+    api_secret: str = field(repr=False)
+    sip: str | None = None
+
+    @classmethod
+    def for_this_run(cls, url: str) -> "LiveKitAccess":
+        """A key and secret of this run's own."""
+        return cls(url, "switchboard", secrets.token_urlsafe(32))
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "LiveKitAccess | None":
+        """The LiveKit that ``LIVEKIT_URL`` names.
+
+        Raises:
+            ValueError: If its key or secret is not set.
+        """
+        url = environ.get("LIVEKIT_URL")
+        if not url:
+            return None
+        absent = [n for n in ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET") if not environ.get(n)]
+        if absent:
+            raise ValueError(f"LIVEKIT_URL is set, but {' and '.join(absent)} not")
+        return cls(
+            url,
+            environ["LIVEKIT_API_KEY"],
+            environ["LIVEKIT_API_SECRET"],
+            environ.get("SIP_ADDRESS"),
+        )
+
+
+def child_commands(
+    ports: Ports, data_dir: Path, *, realistic: bool = False, rules_dir: Path = Path("flows")
+) -> dict[str, list[str]]:
+    """Arguments of Python, by child; without secrets."""
+    exchange = ["-m", "local.exchange", "--config", str(exchange_config_path(data_dir))]
+    exchange += ["--host", HOST, "--http-port", str(ports.livekit)]
+    exchange += ["--rtc-port", str(ports.media), "--sip-port", str(ports.sip)]
+    providers = ["-m", "local.providers", "--host", HOST, "--port", str(ports.providers)]
+    return {
+        "exchange": exchange + (["--realistic"] if realistic else []),
+        "providers": [*providers, "--rules", str(rules_dir)],
+        "server": ["-m", "server.cli", "serve"],
+    }
+
+
+def child_environments(
+    environ: Mapping[str, str],
+    ports: Ports,
+    livekit: LiveKitAccess,
+    api_key: str,
+    data_dir: Path,
+) -> dict[str, dict[str, str]]:
+    """The whole environment of each child; secrets travel here and nowhere else."""
+    # A secret goes only to the child that needs it.
+    private = ("_API_KEY", "_API_SECRET")
+    base = {name: value for name, value in environ.items() if not name.endswith(private)}
+    keys = {"LIVEKIT_API_KEY": livekit.api_key, "LIVEKIT_API_SECRET": livekit.api_secret}
+    providers = f"{HOST}:{ports.providers}"
+    server = {
+        "LIVEKIT_URL": livekit.url,
+        "DEEPGRAM_API_KEY": _PROVIDER_KEY,
+        "DEEPGRAM_URL": f"ws://{providers}",
+        "OPENAI_API_KEY": _PROVIDER_KEY,
+        "OPENAI_BASE_URL": f"http://{providers}/v1",
+        "CARTESIA_API_KEY": _PROVIDER_KEY,
+        "CARTESIA_URL": f"ws://{providers}/tts/websocket",
+        "SWITCHBOARD_API_HOST": HOST,
+        "SWITCHBOARD_API_PORT": str(ports.api),
+        "SWITCHBOARD_API_KEY": api_key,
+        "SWITCHBOARD_DATA": str(data_dir),
+    }
+    return {"exchange": base | keys, "providers": base, "server": base | keys | server}
+
+
+def exchange_config_path(data_dir: Path) -> Path:
+    """Where the exchange's configuration of this run lies."""
+    return data_dir / "exchange.yaml"
+
+
+def write_exchange_config(data_dir: Path, ports: Ports, livekit: LiveKitAccess) -> None:
+    """A trunk for every number and a room a call, with the bot's worker in it."""
+    config = {
+        "webhooks": [f"http://{HOST}:{ports.api}/webhooks/livekit"],
+    }
+    exchange_config_path(data_dir).write_text(yaml.safe_dump(config, sort_keys=False))
