@@ -1,0 +1,246 @@
+"""The line: one caller's leg in a LiveKit room.
+
+Overrides private methods of Pipecat 1.14.0 (``LiveKitInputTransport``, ``LiveKitOutputTransport``);
+the tests notice when they move.
+"""
+
+import asyncio
+
+from livekit import rtc
+from loguru import logger
+from pipecat.frames.frames import (
+    EndFrame,
+    OutputDTMFFrame,
+    OutputDTMFUrgentFrame,
+    UserAudioRawFrame,
+)
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.livekit.transport import (
+    LiveKitInputTransport,
+    LiveKitOutputTransport,
+    LiveKitParams,
+    LiveKitTransport,
+)
+
+from transports.call_info import CallInfo
+from transports.line_error import LineError
+from transports.livekit_sip_client import LiveKitSIPClient
+from transports.pausable_source import PausableSource, PlayoutTap
+
+JOIN_SECS = 15.0
+PLAYOUT_SECS = 5.0
+# What the SIP bridge still holds once our own queue is empty.
+LINE_TAIL_SECS = 0.25
+DTMF_GAP_SECS = 0.25
+
+
+def phone_params(**changes) -> LiveKitParams:
+    """Parameters for a telephone: 16 kHz in, chunks of 20 ms, 100 ms queue, no silence at the end.
+
+    A longer queue would make every event about what was played early by as much, and a longer
+    chunk every sound late. ``changes`` overrides single ones.
+    """
+    settings = {
+        "audio_in_enabled": True,
+        "audio_out_enabled": True,
+        "audio_in_sample_rate": 16000,
+        "audio_out_10ms_chunks": 2,
+        "audio_out_queue_size_ms": 100,
+        "audio_out_end_silence_secs": 0,
+    }
+    return LiveKitParams(**(settings | changes))
+
+
+class SIPInputTransport(LiveKitInputTransport):
+    """The caller's audio and digits; nobody else's."""
+
+    _client: LiveKitSIPClient
+
+    async def _audio_in_task_handler(self):
+        identity = ""
+        async for frame in self._client.audio.frames():
+            identity = identity or self._client.caller_identity
+            await self.push_audio_frame(
+                UserAudioRawFrame(
+                    user_id=identity,
+                    audio=bytes(frame.data.cast("B")),
+                    sample_rate=frame.sample_rate,
+                    num_channels=1,
+                )
+            )
+
+    async def _teardown(self):
+        # The output half leaves the room, once everything is played.
+        if self._audio_in_task:
+            await self.cancel_task(self._audio_in_task)
+            self._audio_in_task = None
+
+
+class SIPOutputTransport(LiveKitOutputTransport):
+    """Plays everything before it leaves; sends every digit."""
+
+    _client: LiveKitSIPClient
+
+    async def stop(self, frame: EndFrame):
+        """Plays what is queued, gives the bridge time to play it too, then leaves the room."""
+        await BaseOutputTransport.stop(self, frame)
+        if self._client.source and self._client.connected:
+            try:
+                async with asyncio.timeout(PLAYOUT_SECS):
+                    await self._client.source.wait_for_playout()
+                await asyncio.sleep(LINE_TAIL_SECS)
+            except TimeoutError:
+                logger.warning(f"{self}: audio not played after {PLAYOUT_SECS} s")
+        await self._client.disconnect()
+
+    async def _write_dtmf_native(self, frame: OutputDTMFFrame | OutputDTMFUrgentFrame):
+        for i, button in enumerate(frame.buttons or []):
+            if i:
+                await asyncio.sleep(DTMF_GAP_SECS)
+            await self._client.send_dtmf(button.value)
+
+
+class LiveKitSIPTransport(LiveKitTransport):
+    """A telephone call as a Pipecat transport.
+
+    ``join()`` enters the room without a track, so that the phone goes on ringing; ``publish()``
+    answers it once the pipeline has started. In between ``input()`` and ``output()`` go into a
+    pipeline as usual. Only the caller is heard: the first participant of kind SIP, or the one
+    named.
+
+    Events beside those of ``LiveKitTransport``, whose connect events tell of the caller only:
+
+    - on_caller_changed(transport, CallInfo, changed): attributes such as ``sip.callStatus``
+    - on_call_ended(transport, reason): once, unless we left: ``caller:CLIENT_INITIATED``,
+      ``room:ROOM_DELETED`` …; reasons are those of LiveKit's ``DisconnectReason``.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        room_name: str,
+        params: LiveKitParams | None = None,
+        *,
+        caller: str | None = None,
+        join_secs: float = JOIN_SECS,
+        tap: PlayoutTap | None = None,
+    ):
+        """Initialize; nothing connects yet.
+
+        Args:
+            url: The LiveKit server, ``ws://`` or ``wss://``.
+            token: Access token for the room.
+            room_name: The room.
+            params: ``phone_params()`` unless given.
+            caller: Identity of the caller, of any kind; None takes the first SIP participant.
+            join_secs: How long ``join()`` may take, the wait for the caller included.
+            tap: Is told what the line really plays and when.
+        """
+        super().__init__(url, token, room_name, params or phone_params())
+        self._join_secs = join_secs
+        self._client: LiveKitSIPClient = LiveKitSIPClient(
+            url,
+            token,
+            room_name,
+            self._params,
+            self._client._callbacks,
+            self.name,
+            caller=caller,
+            on_caller_changed=self._report_changed,
+            on_call_ended=self._report_ended,
+        )
+        self._client.tap = tap
+        self._register_event_handler("on_call_ended")
+        self._register_event_handler("on_caller_changed")
+
+    @property
+    def source(self) -> PausableSource | None:
+        """The bot's audio source while its track is published."""
+        return self._client.source
+
+    @property
+    def room(self) -> rtc.Room:
+        """The room, once joined."""
+        return self._client.room
+
+    @property
+    def call_info(self) -> CallInfo | None:
+        """The caller, while in the room."""
+        return self._client.call_info
+
+    @property
+    def dropped_secs(self) -> float:
+        """Audio of the caller that came too late for the pipeline and was dropped."""
+        return self._client.audio.dropped_secs
+
+    @property
+    def backlog_secs(self) -> float:
+        """Audio of the caller that waits for the pipeline."""
+        return self._client.audio.backlog_secs
+
+    async def join(self) -> CallInfo:
+        """Enters the room, without a track, and waits for the caller.
+
+        Returns:
+            Who calls whom.
+
+        Raises:
+            LineError: ``cannot_connect``, ``no_caller``, ``caller_left`` or ``room_closed``.
+        """
+        try:
+            async with asyncio.timeout(self._join_secs):
+                await self._client.connect()
+                return await self._client.wait_for_caller()
+        except LineError:
+            await self.leave()
+            raise
+        except TimeoutError as e:
+            if not self._client.connected:
+                raise LineError(
+                    "cannot_connect",
+                    f"Room {self._client.room_name} not joined within {self._join_secs:g} s",
+                    retryable=True,
+                ) from e
+            await self.leave()
+            raise LineError(
+                "no_caller",
+                f"No caller in room {self._client.room_name} within {self._join_secs:g} s",
+            ) from e
+
+    async def publish(self) -> None:
+        """Publishes the bot's track, which answers the call; idempotent.
+
+        Raises:
+            LineError: ``not_joined`` before the pipeline was set up, ``cannot_publish``.
+        """
+        await self._client.publish()
+
+    async def wait_for_playout(self) -> None:
+        """Waits until everything handed to the line was played, through holds as well."""
+        if source := self._client.source:
+            await source.wait_for_playout()
+
+    async def leave(self) -> None:
+        """Leaves the room at once and releases everything native; idempotent."""
+        await self._client.disconnect()
+
+    def input(self) -> LiveKitInputTransport:
+        """The input half."""
+        if not self._input:
+            self._input = SIPInputTransport(self, self._client, self._params, name=self._input_name)
+        return self._input
+
+    def output(self) -> LiveKitOutputTransport:
+        """The output half."""
+        if not self._output:
+            self._output = SIPOutputTransport(
+                self, self._client, self._params, name=self._output_name
+            )
+        return self._output
+
+    async def _report_changed(self, info: CallInfo, changed: dict[str, str]) -> None:
+        await self._call_event_handler("on_caller_changed", info, changed)
+
+    async def _report_ended(self, reason: str) -> None:
+        await self._call_event_handler("on_call_ended", reason)
