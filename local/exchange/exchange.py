@@ -1,0 +1,81 @@
+"""The exchange put together: rooms, signalling, HTTP API, dispatch, webhooks, telephone gateway."""
+
+from aiohttp import web
+from loguru import logger
+
+from local.exchange.config import ExchangeConfig
+from local.exchange.network import ONLY_LOOPBACK_REMEDY, only_loopback
+from local.exchange.room_service import RoomService
+from local.exchange.rooms import Rooms
+from local.exchange.signalling import Signalling
+from local.exchange.twirp import TwirpApi
+
+_MAX_BODY_BYTES = 4 << 20
+_SHUTDOWN_SECS = 2.0
+
+
+class Exchange:
+    """A running exchange; made by ``await Exchange.start(config)``, ended by ``await close()``."""
+
+    def __init__(self, config: ExchangeConfig):
+        self.config = config
+        self.keys = {config.api_key: config.api_secret.get_secret_value()}
+        self.rooms = Rooms(self.keys, config.host, config.rtc_port)
+        self._signalling = Signalling(self.rooms)
+        self._runner: web.AppRunner | None = None
+        self._http_port = 0
+
+    @classmethod
+    async def start(cls, config: ExchangeConfig) -> "Exchange":
+        """Listen on all ports.
+
+        Raises:
+            OSError: If a port is taken; nothing is left open then.
+        """
+        if only_loopback():
+            logger.warning(ONLY_LOOPBACK_REMEDY)
+        exchange = cls(config)
+        try:
+            await exchange._listen()
+        except BaseException:
+            await exchange.close()
+            raise
+        return exchange
+
+    @property
+    def url(self) -> str:
+        """Address for LiveKit clients, ``ws://host:port``."""
+        return f"ws://{self.config.host}:{self._http_port}"
+
+    @property
+    def http_url(self) -> str:
+        """Address for livekit-api."""
+        return f"http://{self.config.host}:{self._http_port}"
+
+    def describe(self) -> str:
+        """Say where it listens, in one line."""
+        return f"LiveKit {self.url}, media udp/{self.rooms.ice.port}"
+
+    async def close(self) -> None:
+        """End all calls, rooms and connections."""
+        await self._signalling.close()
+        await self.rooms.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _listen(self) -> None:
+        app = web.Application(client_max_size=_MAX_BODY_BYTES)
+        app.add_routes([web.get("/", _alive)])
+        app.add_routes(self._signalling.routes())
+        services = {"livekit.RoomService": RoomService(self.rooms)}
+        app.add_routes(TwirpApi(self.keys, services).routes())
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECS)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.config.host, self.config.http_port)
+        await site.start()
+        self._http_port = self._runner.addresses[0][1]
+        self.rooms.start()
+
+
+async def _alive(request: web.Request) -> web.Response:
+    return web.Response(text="OK")
