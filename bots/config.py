@@ -1,0 +1,115 @@
+"""The keys of ``bots/NAME.yaml``; a key is accepted once the feature behind it works."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+Spec = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+/[A-Za-z0-9._:/-]+$")]
+
+BACKCHANNELS = ("uh", "huh", "mhm", "mm", "hm", "yeah", "ok", "okay", "right")
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tts(_Keys):
+    """The voice.
+
+    Parameters:
+        use: ``provider/model``.
+        voice: The provider's name or id of the voice; None takes the provider's default.
+    """
+
+    use: Spec
+    voice: str | None = None
+
+
+class Turns(_Keys):
+    """When the caller's turn is over.
+
+    Parameters:
+        profile: ``chat``: Smart Turn at 0.2 s of silence, asked again at 0.5, 0.8 and 1.2 s.
+    """
+
+    profile: Literal["chat"] = "chat"
+
+
+class Interruptions(_Keys):
+    """What happens when the caller speaks over the bot.
+
+    Parameters:
+        mode: ``two_step`` falls silent at the first sound and decides afterwards; ``vad`` ends the
+            bot's turn as soon as the VAD is sure of speech.
+        blip_ms: Playback goes on after this long when the sound was no speech.
+        sustain_ms: Speech of this length interrupts without a transcript.
+        backchannels: Words that never interrupt.
+    """
+
+    mode: Literal["two_step", "vad"] = "two_step"
+    blip_ms: Annotated[int, Field(ge=100, le=2000)] = 300
+    sustain_ms: Annotated[int, Field(ge=200, le=5000)] = 700
+    backchannels: tuple[Annotated[str, StringConstraints(to_lower=True)], ...] = BACKCHANNELS
+
+
+class Limits(_Keys):
+    """Where a call ends by itself.
+
+    Parameters:
+        max_call_secs: Length of a call from its answer; then a sentence and ``max_duration``.
+    """
+
+    max_call_secs: Annotated[int, Field(ge=10, le=14400)] = 900
+
+
+class Recording(_Keys):
+    """The stereo recording: caller left, bot right.
+
+    Parameters:
+        keep: Whether calls are recorded.
+    """
+
+    keep: bool = True
+
+
+class BotConfig(_Keys):
+    """One bot.
+
+    Parameters:
+        name: The file's name without ``.yaml``.
+        numbers: Called numbers (E.164) that reach this bot; one number, one bot.
+        language: BCP 47 tag for STT and TTS.
+        stt: ``provider/model`` that hears; None in a bot without words.
+        llm: ``provider/model`` that answers.
+        tts: ``provider/model`` that speaks, or ``{use, voice}``.
+        greeting: First sentence, kept as audio since the bot was loaded.
+        flow: Name of ``flows/NAME.yaml``.
+        prompt: Markdown file beside the bot, for a bot without a flow.
+        turns: When the caller's turn is over.
+        interruptions: What speaking over the bot does.
+        limits: Where a call ends by itself.
+        recording: Whether calls are recorded.
+    """
+
+    name: Name
+    numbers: tuple[E164, ...] = ()
+    language: str = "en-US"
+    stt: Spec | None = None
+    llm: Spec | None = None
+    tts: Tts | None = None
+    greeting: str = ""
+    flow: Name | None = None
+    prompt: str | None = None
+    turns: Turns = Turns()
+    interruptions: Interruptions = Interruptions()
+    limits: Limits = Limits()
+    recording: Recording = Recording()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tts_in_one_word(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("tts"), str):
+            return {**data, "tts": {"use": data["tts"]}}
+        return data
