@@ -1,0 +1,99 @@
+"""The calls that are running now."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+
+from bots.job import CallJob
+from server.agent_worker import Assignment
+from server.call_supervisor import CallLimits, CallSupervisor, Surroundings
+from server.seats import Seats
+from server.unfinished import RunningMarks
+
+
+class Calls:
+    """Starts a supervisor for every assignment and knows them until their records are saved."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        seats: Seats,
+        marks: RunningMarks,
+        *,
+        limits: CallLimits,
+        on_finished: Callable[[str, str], None],
+    ):
+        """Initialize without calls.
+
+        Args:
+            around: What all calls share.
+            seats: Released when a call's line is free.
+            marks: Says on disk which calls run, for a server that comes after this one.
+            limits: Times after which patience ends.
+            on_finished: Told of each job's end: its id, and an error or "".
+        """
+        self._around, self._seats, self._marks = around, seats, marks
+        self._limits, self._on_finished = limits, on_finished
+        self._running: dict[str, CallSupervisor] = {}
+        self._by_job: dict[str, CallSupervisor] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def running(self) -> list[CallSupervisor]:
+        """All calls whose record is not saved yet, the oldest first."""
+        return list(self._running.values())
+
+    def get(self, call_id: str) -> CallSupervisor | None:
+        """A running call."""
+        return self._running.get(call_id)
+
+    def start(self, assignment: Assignment) -> CallSupervisor:
+        """Begins a call at once; its seat was reserved before."""
+        call_id = secrets.token_hex(8)
+        job = CallJob(
+            call_id=call_id,
+            room=assignment.room,
+            url=assignment.url,
+            token=assignment.token,
+            identity=assignment.identity,
+            metadata=assignment.metadata,
+            recording_path=str(self._marks.recordings(call_id)[0]),
+        )
+
+        def line_free() -> None:
+            self._seats.release(assignment.job_id)
+
+        call = CallSupervisor(job, self._around, self._limits, on_line_free=line_free)
+        self._running[call_id] = self._by_job[assignment.job_id] = call
+        task = asyncio.create_task(self._run(call, assignment.job_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return call
+
+    def terminated(self, job_id: str) -> None:
+        """LiveKit ended the job: the bot left, or its room closed."""
+        if call := self._by_job.get(job_id):
+            call.hang_up(politely=True)
+
+    def hang_up_all(self, *, politely: bool) -> None:
+        """Ends every call."""
+        for call in self.running:
+            call.hang_up(politely=politely)
+
+    async def wait_idle(self) -> None:
+        """Returns when the last record is saved."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _run(self, call: CallSupervisor, job_id: str) -> None:
+        error = "not supervised"
+        try:
+            await asyncio.to_thread(self._marks.set, call.job.call_id, call.job.room)
+            record = await call.run()
+            error = "worker_lost" if record.outcome == "worker_lost" else ""
+            self._marks.clear(record.call_id)
+        finally:
+            self._seats.release(job_id)
+            self._running.pop(call.job.call_id, None)
+            self._by_job.pop(job_id, None)
+            self._on_finished(job_id, error)

@@ -1,0 +1,196 @@
+"""The process around calls: worker, call pool, HTTP API, and their common end."""
+
+import asyncio
+
+from loguru import logger
+
+from records.recordings import Recordings
+from records.store import CallStore
+from server.agent_worker import AgentWorker
+from server.api import Api
+from server.call_pool import CallPool
+from server.call_process import ConfigurationError
+from server.call_supervisor import CallLimits, Surroundings
+from server.calls import Calls
+from server.finished_recording import FinishedRecordings
+from server.live_events import LiveEvents
+from server.livekit_access import LiveKitAccess, Rooms
+from server.metrics import Metrics
+from server.notify import notify
+from server.seats import Seats
+from server.settings import Settings, fork_environment, notify_socket
+from server.unfinished import RunningMarks, finish_unfinished
+
+SESSION = "server.preload:load_session"
+WARM_UP_SECS = 45.0
+
+
+class Server:
+    """Takes calls from its start until it is told to stop.
+
+    ``stop("drain")`` takes no further call and waits for those that run; ``stop("hang_up")`` ends
+    them politely; ``stop("now")`` does not wait for their last words. A later word wins.
+    """
+
+    def __init__(
+        self, settings: Settings, api_key: str, store: CallStore, *, session: str = SESSION
+    ):
+        """Wire everything; nothing runs yet.
+
+        Args:
+            settings: How this installation is set up.
+            api_key: What the HTTP API asks for.
+            store: Open; closed by ``run``.
+            session: What the fork server loads.
+        """
+        self.settings = settings
+        self._store = store
+        access = LiveKitAccess(
+            settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret
+        )
+        self.seats = Seats(settings.max_calls)
+        self.pool = CallPool(session, warm=settings.warm_calls, environment=fork_environment())
+        self._rooms = Rooms(access)
+        self._live = LiveEvents()
+        self._metrics = Metrics()
+        self._recordings = Recordings(settings.recordings)
+        self._marks = RunningMarks(settings.spool)
+        self._finished = FinishedRecordings(self._recordings)
+        self.calls = Calls(
+            Surroundings(self.pool, store, self._finished, self._rooms, self._live, self._metrics),
+            self.seats,
+            self._marks,
+            limits=CallLimits(max_call_secs=settings.max_call_secs),
+            on_finished=lambda job_id, error: self.worker.finished(job_id, error),
+        )
+        self.worker = AgentWorker(
+            access,
+            self.seats,
+            agent_name=settings.livekit_agent_name,
+            on_assigned=self.calls.start,
+            on_terminated=self.calls.terminated,
+        )
+        self.api = Api(
+            api_key=api_key,
+            access=access,
+            store=store,
+            recordings=self._recordings,
+            calls=self.calls,
+            live=self._live,
+            metrics=self._metrics,
+            why_not_ready=self.why_not_ready,
+        )
+        self._stopping: asyncio.Queue[str] = asyncio.Queue()
+        self._add_gauges()
+
+    def why_not_ready(self) -> list[str]:
+        """What keeps the server from taking a call now; empty when it is ready."""
+        reasons: list[str] = []
+        if self.seats.draining:
+            reasons.append("the server is stopping")
+        if not self.worker.registered.is_set():
+            reasons.append(self.worker.problem)
+        if not self.pool.is_warm:
+            reasons.append("no call process is warm")
+        return reasons
+
+    def stop(self, how: str) -> None:
+        """Ends the server: ``drain``, ``hang_up`` or ``now``."""
+        self._stopping.put_nowait(how)
+
+    async def run(self) -> None:
+        """Serves until stopped, and leaves nothing behind.
+
+        Raises:
+            ConfigurationError: It cannot start; the message says what to do.
+        """
+        asked = asyncio.create_task(self._stopping.get())
+        serving = asyncio.create_task(self._start_and_work())
+        try:
+            await asyncio.wait([asked, serving], return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                serving.result()  # raises: it never returns by itself
+            self.seats.drain()
+            notify(notify_socket(), "STOPPING=1")
+            await self._end_calls(asked.result())
+        finally:
+            asked.cancel()
+            serving.cancel()
+            await asyncio.wait([asked, serving])
+            self._live.close()
+            await self.api.close()
+            await self.pool.close()
+            await self._rooms.close()
+            await self._store.close()
+            logger.info("Stopped")
+
+    async def _start_and_work(self) -> None:
+        self.settings.spool.mkdir(parents=True, exist_ok=True)
+        await self.api.listen(self.settings.api_host, self.settings.api_port)
+        await self.pool.start()
+        await finish_unfinished(self._marks, self._store, self._finished, self._rooms)
+        if not await self.pool.warm_up(WARM_UP_SECS):
+            logger.warning("Not all phrases are kept: some calls synthesise their greeting")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._announce())
+            tasks.create_task(self.worker.run())
+
+    async def _announce(self) -> None:
+        await self.worker.registered.wait()
+        notify(notify_socket(), "READY=1")
+        logger.info(f"Ready for calls; API at {self.api.url}")
+
+    async def _end_calls(self, how: str) -> None:
+        idle = asyncio.create_task(self.calls.wait_idle())
+        deadline: float | None = self.settings.drain_secs
+        while not idle.done():
+            count = len(self.calls.running)
+            if how == "drain":
+                logger.info(
+                    f"Stopping when {count} calls are over, in {deadline:g} s at the latest"
+                )
+            else:
+                logger.info(f"Ending {count} calls {'politely' if how == 'hang_up' else 'now'}")
+                self.calls.hang_up_all(politely=how == "hang_up")
+                deadline = None
+            harder = asyncio.create_task(self._stopping.get())
+            await asyncio.wait([idle, harder], timeout=deadline, return_when="FIRST_COMPLETED")
+            how = harder.result() if harder.done() else "hang_up"
+            harder.cancel()
+        await idle
+
+    def _add_gauges(self) -> None:
+        gauge = self._metrics.gauge
+        gauge("calls_active", "Calls now.", lambda: len(self.calls.running))
+        gauge("seats", "Calls at the same time.", lambda: self.seats.total)
+        gauge("seats_taken", "Seats reserved or in use.", lambda: self.seats.taken)
+        gauge("processes_warm", "Call processes ready.", lambda: self.pool.idle)
+        gauge("ready", "1 when a call can be taken.", lambda: not self.why_not_ready())
+
+
+def require_settings(settings: Settings) -> None:
+    """Refuses to serve without what it takes.
+
+    Raises:
+        ConfigurationError: With every problem.
+    """
+    problems = [
+        f"{name} is not set: {remedy}"
+        for name, value, remedy in (
+            ("LIVEKIT_URL", settings.livekit_url, "LiveKit's address, e.g. ws://127.0.0.1:7880"),
+            ("LIVEKIT_API_KEY", settings.livekit_api_key, "the name of LiveKit's key"),
+            (
+                "LIVEKIT_API_SECRET",
+                settings.livekit_api_secret.get_secret_value(),
+                "the secret of LiveKit's key",
+            ),
+        )
+        if not value
+    ]
+    if not settings.on_loopback and not settings.api_key.get_secret_value():
+        problems.append(
+            f"SWITCHBOARD_API_KEY is not set: the API listens on {settings.api_host}, "
+            "which others can reach; `openssl rand -hex 24` makes a key"
+        )
+    if problems:
+        raise ConfigurationError("\n".join(problems))
