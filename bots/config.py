@@ -4,11 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from processors.two_step_start_strategy import BACKCHANNELS
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 Spec = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+/[A-Za-z0-9._:/-]+$")]
-
-BACKCHANNELS = ("uh", "huh", "mhm", "mm", "hm", "yeah", "ok", "okay", "right")
+Word = Annotated[str, StringConstraints(to_lower=True)]
 
 
 class _Keys(BaseModel):
@@ -51,7 +52,9 @@ class Interruptions(_Keys):
     mode: Literal["two_step", "vad"] = "two_step"
     blip_ms: Annotated[int, Field(ge=100, le=2000)] = 300
     sustain_ms: Annotated[int, Field(ge=200, le=5000)] = 700
-    backchannels: tuple[Annotated[str, StringConstraints(to_lower=True)], ...] = BACKCHANNELS
+    backchannels: tuple[Annotated[str, StringConstraints(to_lower=True)], ...] = tuple(
+        sorted(BACKCHANNELS)
+    )
 
 
 class Limits(_Keys):

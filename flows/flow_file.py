@@ -1,6 +1,8 @@
 """Joins ``flows/NAME.yaml`` to the tools in ``flows/NAME.py``."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pipecat.flows import Flow, FlowConfig, FlowError, FlowReferenceError
@@ -54,7 +56,7 @@ def _join(path: Path, config: FlowConfig) -> tuple[Flow | None, list[Problem]]:
         return None, [Problem(str(path), "", p.message, remedy) for p in error.problems]
 
 
-def _problem_of(path: Path, details: dict) -> Problem:
+def _problem_of(path: Path, details: Mapping[str, Any]) -> Problem:
     key = ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":
         return Problem(str(path), key, "is no key of a flow", "see docs/first-bot.md")

@@ -1,0 +1,218 @@
+"""One bot talking on one line, from the start of its pipeline to the end of it."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from loguru import logger
+from pipecat.flows import Flow, FlowManager
+from pipecat.frames.frames import (
+    EndFrame,
+    Frame,
+    InterruptionFrame,
+    LLMRunFrame,
+    TTSSpeakFrame,
+)
+from pipecat.observers.base_observer import BaseObserver
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.transports.base_transport import BaseTransport
+from pipecat.workers.runner import WorkerRunner
+
+from bots.bot import Bot
+from bots.ending import Ending, EndingGate, outcome_of
+from bots.phrase_processor import PhraseFrame
+from bots.phrases import GOODBYE, RATE_HZ
+from bots.pipeline import CANCEL_SECS, build_pipeline
+from bots.provider_watch import ProviderWatch
+from flows.call_resources import CallResources
+from processors.turn_models import TurnModels
+from records.outcomes import Outcome
+from services.phrases import PhraseStore
+from services.providers import Providers
+from transports.call_info import CallInfo
+
+END_SECS = 5.0
+SPEAK_OUT_SECS = 15.0
+
+
+class Conversation:
+    """Runs a bot's pipeline on a line, speaks for it, and ends it.
+
+    Whatever ends the conversation closes ``gate``; ``close()`` then takes the pipeline down in
+    bounded time.
+    """
+
+    def __init__(
+        self,
+        bot: Bot,
+        transport: BaseTransport,
+        call: CallInfo,
+        gate: EndingGate,
+        *,
+        providers: Providers,
+        phrases: PhraseStore,
+        models: TurnModels,
+        data_dir: Path,
+        observers: list[BaseObserver],
+        taps: list[FrameProcessor],
+        now: Callable[[], datetime] = datetime.now,
+    ):
+        """Build the pipeline; nothing connects yet."""
+        self.bot = bot
+        self._phrases = phrases
+        self._gate = gate
+        self._call = call
+        self._now = now
+        self._running: asyncio.Task[None] | None = None
+        self._started = asyncio.Event()
+        self.pipeline = build_pipeline(
+            bot,
+            transport,
+            call,
+            providers=providers,
+            models=models,
+            observers=observers,
+            taps=taps,
+            system=f"{bot.prompt}\n\nToday is {self._today()}." if bot.prompt else None,
+            app_resources=CallResources(data_dir, call.number, call.dialled, now, self._end),
+        )
+        self.worker = self.pipeline.worker
+        self._watch = ProviderWatch(gate, self.say)
+        self._listen()
+
+    async def start(self, secs: float) -> bool:
+        """Connect all services; whether they are ready within ``secs``, and nothing ended it."""
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(self.worker)
+        self._running = asyncio.create_task(runner.run())
+        self._running.add_done_callback(self._on_finished)
+        return bool(await self._gate.first(self._started.wait(), secs))
+
+    async def open(self) -> None:
+        """Begin to talk: enter the flow and greet. The caller can hear the bot now."""
+        self._watch.answered = True
+        greeting = self.bot.config.greeting
+        frame = await self._spoken(greeting) if greeting else None
+        if self.bot.flow:
+            await self._enter_flow(self.bot.flow)
+        if frame:
+            await self.worker.queue_frame(frame)
+
+    async def say(self, text: str, *, at_once: bool = False) -> None:
+        """Say a sentence, kept or synthesised.
+
+        Args:
+            text: What to say.
+            at_once: Drop what is being said, and let nobody interrupt this.
+        """
+        if not self.bot.talks:
+            logger.warning(f"{self.bot.name} has no voice to say something with")
+            return
+        frame = await self._spoken(text)
+        if at_once:
+            frame.interruptible = False
+            await self.worker.queue_frame(InterruptionFrame())
+        await self.worker.queue_frame(frame)
+
+    async def close(self, *, line_is_gone: asyncio.Event) -> None:
+        """Take the pipeline down: speak out if the ending asks for it, end, else cancel."""
+        running, ending = self._running, self._gate.ending
+        if running is None:
+            return
+        if ending and not line_is_gone.is_set() and self._started.is_set():
+            gone = asyncio.ensure_future(line_is_gone.wait())
+            finishing = asyncio.ensure_future(self._finish(ending))
+            await asyncio.wait({finishing, running, gone}, return_when="FIRST_COMPLETED")
+            for task in (finishing, gone):
+                task.cancel()
+            await asyncio.wait({finishing, gone})
+        if not running.done():
+            cancelling = asyncio.ensure_future(self.worker.cancel(reason="the call is over"))
+            await asyncio.wait({running}, timeout=CANCEL_SECS)
+            cancelling.cancel()
+        if not running.done():
+            logger.error(f"{self.bot.name}: the pipeline did not stop")
+            running.cancel()
+
+    async def _finish(self, ending: Ending) -> None:
+        try:
+            async with asyncio.timeout(SPEAK_OUT_SECS):
+                if ending.say and self.bot.talks:
+                    await self.say(ending.say, at_once=True)
+                elif ending.politely:
+                    await self._say_goodbye()
+        except TimeoutError:
+            logger.warning(f"{self.bot.name}: not said to the end in {SPEAK_OUT_SECS:g} s")
+        await self.worker.queue_frame(EndFrame(reason=ending.outcome))
+        assert self._running
+        await asyncio.wait({self._running}, timeout=self._end_secs(ending))
+
+    def _end_secs(self, ending: Ending) -> float:
+        return END_SECS + (SPEAK_OUT_SECS if ending.say and self.bot.talks else 0.0)
+
+    async def _say_goodbye(self) -> None:
+        """Let the bot finish; if it has not answered the caller's last words, let it do so now."""
+        await self.worker.flush_pipeline()
+        if self.bot.talks and not self._has_answered():
+            await self.worker.queue_frame(LLMRunFrame())
+            await self.worker.flush_pipeline()
+            if not self._has_answered():
+                await self.say(GOODBYE)
+
+    def _has_answered(self) -> bool:
+        assert self.pipeline.context
+        for message in reversed(self.pipeline.context.get_messages()):
+            if not isinstance(message, dict):
+                continue
+            if message.get("role") == "user":
+                return False
+            if message.get("role") == "assistant" and message.get("content"):
+                return True
+        return True  # nobody said anything that wants an answer
+
+    async def _spoken(self, text: str) -> Frame:
+        tts = self.bot.config.tts
+        assert tts is not None
+        audio = await self._phrases.get(tts.use, tts.voice or "", text, RATE_HZ)
+        return PhraseFrame(text, audio, RATE_HZ) if audio else TTSSpeakFrame(text)
+
+    async def _enter_flow(self, flow: Flow) -> None:
+        assert self.pipeline.llm
+        manager = FlowManager(
+            worker=self.worker,
+            llm=self.pipeline.llm,
+            context_aggregator=self.pipeline.aggregators,
+            global_functions=flow.global_functions,
+        )
+        manager.state.update(
+            today=self._today(), caller=self._call.number, dialled=self._call.dialled
+        )
+        await manager.initialize(flow.initial_node)
+
+    def _today(self) -> str:
+        return self._now().strftime("%Y-%m-%d (%A)")
+
+    def _end(self, outcome: Outcome) -> None:
+        self._gate.close(Ending(outcome, "bot", politely=True))
+
+    def _listen(self) -> None:
+        @self.worker.event_handler("on_pipeline_started")
+        async def on_pipeline_started(*_):
+            self._started.set()
+
+        @self.worker.event_handler("on_pipeline_error")
+        async def on_pipeline_error(_, frame):
+            await self._watch.on_error(frame)
+
+        @self.worker.event_handler("on_pipeline_finished")
+        async def on_pipeline_finished(_, frame):
+            if isinstance(frame, EndFrame):
+                self._gate.close(Ending(outcome_of(frame.reason), "bot"))
+
+    def _on_finished(self, running: asyncio.Task[None]) -> None:
+        error = None if running.cancelled() else running.exception()
+        if error:
+            logger.opt(exception=error).error(f"{self.bot.name}: the pipeline failed")
+        reason = f"pipeline: {type(error).__name__}" if error else "pipeline: ended"
+        self._gate.close(Ending("worker_lost", reason))

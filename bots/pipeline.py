@@ -1,0 +1,127 @@
+"""The one list of processors of a call, read top to bottom."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipecat.observers.base_observer import BaseObserver
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import (
+    LLMContextAggregatorPair,
+)
+from pipecat.processors.frame_processor import FrameProcessor
+from pipecat.services.llm_service import LLMService
+from pipecat.transports.base_transport import BaseTransport
+
+from bots.bot import Bot
+from bots.phrase_processor import PhraseProcessor
+from bots.phrases import RATE_HZ
+from bots.turn_taking import turn_taking
+from processors.turn_models import TurnModels
+from processors.two_step_start_strategy import TwoStepStartStrategy
+from services.providers import Providers
+from transports.call_info import CallInfo
+
+IN_RATE_HZ = 16000  # what VAD, Smart Turn and the STT models are made for
+CANCEL_SECS = 3.0
+
+
+@dataclass(frozen=True)
+class CallPipeline:
+    """A call's pipeline, built and not yet running.
+
+    Parameters:
+        worker: Runs it.
+        llm: None in a bot without words.
+        context: What was said; None in a bot without words.
+        aggregators: User and assistant halves of ``context``.
+    start: The strategy that holds the line; None where it cannot be held.
+        start: The strategy that holds the line; None where it cannot be held.
+    """
+
+    worker: PipelineWorker
+    llm: LLMService | None = None
+    context: LLMContext | None = None
+    aggregators: LLMContextAggregatorPair | None = None
+    start: TwoStepStartStrategy | None = None
+
+
+def build_pipeline(
+    bot: Bot,
+    transport: BaseTransport,
+    call: CallInfo,
+    *,
+    providers: Providers,
+    models: TurnModels,
+    observers: Sequence[BaseObserver] = (),
+    taps: Sequence[FrameProcessor] = (),
+    system: str | None = None,
+    app_resources: object = None,
+) -> CallPipeline:
+    """Build the pipeline of one call; nothing connects before it runs.
+
+    Args:
+        bot: Who answers.
+        transport: The line.
+        call: Who calls.
+        providers: Makes the bot's services.
+        models: VAD and Smart Turn of this call.
+        observers: Look on.
+        taps: Processors right behind the input: they hear the caller before anything else does.
+        system: System prompt; None where a flow sets it.
+        app_resources: Reaches every tool.
+    """
+    if not bot.talks:
+        chain = [transport.input(), *taps, transport.output()]
+        return CallPipeline(_worker(bot, call, chain, observers, app_resources))
+    config = bot.config
+    assert config.stt and config.llm and config.tts
+    stt = providers.stt(config.stt, language=config.language)
+    llm = providers.llm(config.llm, system_instruction=system)
+    tts = providers.tts(config.tts.use, voice=config.tts.voice, language=config.language)
+    context = LLMContext()
+    params, start = turn_taking(config, transport, models)
+    pair = LLMContextAggregatorPair(context, user_params=params)
+    chain = [
+        transport.input(),
+        *taps,
+        stt,
+        pair.user(),
+        llm,
+        tts,
+        PhraseProcessor(),
+        transport.output(),
+        pair.assistant(),
+    ]
+    worker = _worker(bot, call, chain, observers, app_resources)
+    return CallPipeline(worker, llm, context, pair, start)
+
+
+def _worker(
+    bot: Bot,
+    call: CallInfo,
+    chain: list[FrameProcessor],
+    observers: Sequence[BaseObserver],
+    app_resources: object,
+) -> PipelineWorker:
+    if bot.processors:
+        chain = bot.processors(chain, call)
+    return PipelineWorker(
+        Pipeline(chain),
+        params=PipelineParams(
+            audio_in_sample_rate=IN_RATE_HZ,
+            # An echo is sent back as it came.
+            audio_out_sample_rate=RATE_HZ if bot.talks else IN_RATE_HZ,
+            enable_metrics=True,
+            enable_usage_metrics=True,
+        ),
+        observers=list(observers),  # the worker appends to the list it is given
+        enable_rtvi=False,
+        enable_turn_tracking=False,
+        idle_timeout_secs=None,
+        cancel_timeout_secs=CANCEL_SECS,
+        # The session speaks to the caller before it ends a call for a broken service.
+        processor_unusable_policy=ProcessorUnusablePolicy.CONTINUE,
+        app_resources=app_resources,
+    )

@@ -1,0 +1,48 @@
+"""Decides what a provider's error means for the caller."""
+
+from collections.abc import Awaitable, Callable
+
+from loguru import logger
+from pipecat.frames.frames import ErrorFrame
+from pipecat.services.ai_service import AIService
+from pipecat.services.stt_service import STTService
+
+from bots.ending import Ending, EndingGate
+from bots.phrases import APOLOGY, SAY_AGAIN
+
+MAX_LOST_ANSWERS = 2
+
+
+class ProviderWatch:
+    """Ends a call whose provider refuses; asks the caller again when one answer was lost.
+
+    A service that can no longer work (a rejected key, model or voice) ends the call with an
+    apology, or before it is answered. An LLM or TTS that failed once leaves the caller without an
+    answer: they are asked to say it again, and the third time the call ends. An STT reconnects by
+    itself.
+    """
+
+    def __init__(self, gate: EndingGate, say: Callable[[str], Awaitable[None]]):
+        """Initialize with the way out and the way to speak."""
+        self.answered = False
+        self._gate = gate
+        self._say = say
+        self._lost_answers = 0
+
+    async def on_error(self, frame: ErrorFrame) -> None:
+        """Handle an error that reached the pipeline's worker."""
+        service = frame.processor
+        if not isinstance(service, AIService) or self._gate.ending:
+            return
+        reason = f"{service.name}: {frame.error}"
+        if not service.is_usable:
+            logger.error(f"{service.name} cannot work: the call ends")
+            self._gate.close(
+                Ending("provider_failure", reason, say=APOLOGY if self.answered else "")
+            )
+        elif self.answered and not isinstance(service, STTService):
+            self._lost_answers += 1
+            if self._lost_answers > MAX_LOST_ANSWERS:
+                self._gate.close(Ending("provider_failure", reason, say=APOLOGY))
+            else:
+                await self._say(SAY_AGAIN)

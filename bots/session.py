@@ -1,0 +1,225 @@
+"""One call, from joining its room to the last event of its record. Everything is wired here."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from loguru import logger
+
+from bots.bot import Bot, Bots
+from bots.conversation import Conversation
+from bots.ending import Ending, EndingGate
+from bots.event_listener import ListenedLog
+from bots.job import CallJob
+from bots.phrases import FAREWELL
+from bots.witnesses import Witnesses
+from processors.turn_models import TurnModels
+from records.events import (
+    Answered,
+    BotReady,
+    CallEnded,
+    CallerJoined,
+    CallStarted,
+    ErrorRaised,
+)
+from records.log import EventLog
+from services.phrases import PhraseStore
+from services.providers import ProviderError, Providers
+from transports.call_info import CallInfo
+from transports.line_error import LineError
+from transports.livekit_sip import LiveKitSIPTransport
+
+READY_SECS = 8.0
+ACTIVE_SECS = 30.0
+
+
+async def run_call(
+    job: CallJob,
+    *,
+    bots: Bots,
+    providers: Providers,
+    phrases: PhraseStore,
+    models: TurnModels,
+    log: EventLog,
+    commands: asyncio.Queue[dict],
+    data_dir: Path = Path(".switchboard"),
+) -> None:
+    """Run one call to its end.
+
+    The last event is always one ``CallEnded``, whatever happens; the room is left by then.
+
+    Args:
+        job: The call.
+        bots: Who may answer.
+        providers: Makes services.
+        phrases: Sentences kept as PCM.
+        models: VAD and Smart Turn; this call owns them.
+        log: Takes every event.
+        commands: ``{"do": "hang_up", "politely": true}``, ``{"do": "say", "text": …}``.
+        data_dir: Folder for what tools keep between calls.
+    """
+    log = ListenedLog(log)
+    log.add(CallStarted, direction=job.direction, room=job.room)
+    gate = EndingGate()
+    call = _Call(job, gate, bots, providers, phrases, models, log, data_dir)
+    listening = asyncio.create_task(call.obey(commands))
+    try:
+        await call.run()
+    except Exception as error:  # the border of a call: its record must have an end
+        logger.exception("The call failed")
+        log.add(ErrorRaised, source="call", message=f"{type(error).__name__}: {error}")
+    finally:
+        listening.cancel()
+        ending = gate.ending or Ending("worker_lost")
+        log.add(CallEnded, outcome=ending.outcome, reason=ending.reason)
+
+
+class _Call:
+    """The phases of a call; each ends at once when ``gate`` closes."""
+
+    def __init__(
+        self,
+        job: CallJob,
+        gate: EndingGate,
+        bots: Bots,
+        providers: Providers,
+        phrases: PhraseStore,
+        models: TurnModels,
+        log: ListenedLog,
+        data_dir: Path,
+    ):
+        self._began = time.monotonic()
+        self._job, self._gate, self._log = job, gate, log
+        self._bots, self._providers, self._phrases = bots, providers, phrases
+        self._models, self._data_dir = models, data_dir
+        self._conversation: Conversation | None = None
+        self._witnesses = Witnesses(log, job.recording_path)
+        self._active = asyncio.Event()
+        self._line_is_gone = asyncio.Event()
+        self._transport = LiveKitSIPTransport(job.url, job.token, job.room, tap=self._witnesses.tap)
+        self._listen()
+
+    async def run(self) -> None:
+        """Go through the phases; always leaves the room."""
+        try:
+            await self._talk()
+        except LineError as error:
+            self._gate.close(_ending_of(error))
+        except ProviderError as error:
+            self._gate.close(Ending("provider_failure", f"{error.code}: {error}"))
+        except asyncio.CancelledError:
+            self._gate.close(Ending("cancelled", "terminated"))
+            raise
+        except Exception as error:
+            self._gate.close(Ending("worker_lost", type(error).__name__))
+            raise
+        finally:
+            if self._conversation:
+                await self._conversation.close(line_is_gone=self._line_is_gone)
+            await self._transport.leave()
+            await self._witnesses.close()
+
+    async def obey(self, commands: asyncio.Queue[dict]) -> None:
+        """Carry out the server's commands."""
+        while True:
+            match await commands.get():
+                case {"do": "hang_up", **options}:
+                    politely = bool(options.get("politely", True))
+                    self._gate.close(Ending("cancelled", "command:hang_up", politely=politely))
+                case {"do": "say", "text": str(text)} if self._conversation:
+                    await self._conversation.say(text)
+                case other:
+                    logger.warning(f"Command {other.get('do')!r} cannot be carried out now")
+
+    async def _talk(self) -> None:
+        """Join, get ready, answer, converse."""
+        info = await self._gate.first(self._transport.join())
+        bot = self._bot_for(info) if info else None
+        if info is None or bot is None:
+            return
+        self._conversation = Conversation(
+            bot,
+            self._transport,
+            info,
+            self._gate,
+            providers=self._providers,
+            phrases=self._phrases,
+            models=self._models,
+            data_dir=self._data_dir,
+            observers=self._witnesses.observers,
+            taps=self._witnesses.processors if bot.config.recording.keep else [],
+        )
+        self._witnesses.watch(self._conversation.pipeline.start)
+        if not await self._get_ready(self._conversation):
+            return
+        await self._answer()
+        if not await self._gate.first(self._active.wait(), ACTIVE_SECS):
+            self._gate.close(Ending("trunk_failure", "the answered call never became active"))
+            return
+        self._log.add(Answered)
+        await self._conversation.open()
+        if not await self._gate.wait(bot.config.limits.max_call_secs):
+            self._gate.close(Ending("max_duration", "bot", say=FAREWELL))
+
+    def _bot_for(self, info: CallInfo) -> Bot | None:
+        wanted = self._job.bot
+        bot = self._bots.named(wanted) if wanted else self._bots.for_number(info.dialled)
+        self._log.add(
+            CallerJoined,
+            caller=info.number,
+            dialled=info.dialled,
+            sip_call_id=info.call_id,
+            trunk_id=info.trunk_id,
+            bot=bot.name if bot else None,
+            bot_hash=bot.bot_hash if bot else "",
+        )
+        if bot is None:
+            reason = f"no bot is named {wanted}" if wanted else f"no bot has {info.dialled}"
+            self._gate.close(Ending("rejected", reason))
+        elif bot.on_event:
+            self._log.on_event = bot.on_event
+        return bot
+
+    async def _get_ready(self, conversation: Conversation) -> bool:
+        if await conversation.start(READY_SECS):
+            return True
+        reason = f"services not ready in {READY_SECS:g} s"
+        self._gate.close(Ending("provider_failure", reason))
+        return False
+
+    async def _answer(self) -> None:
+        await self._transport.publish()
+        ready_secs = round(time.monotonic() - self._began, 4)
+        self._log.add(BotReady, ready_secs=ready_secs)
+        logger.info(f"Answering after {ready_secs:.3f} s")
+        self._note_status(self._transport.call_info)
+
+    def _note_status(self, info: CallInfo | None) -> None:
+        if info and info.status == "active":
+            self._active.set()
+
+    def _listen(self) -> None:
+        @self._transport.event_handler("on_caller_changed")
+        async def on_caller_changed(_, info: CallInfo, changed: dict[str, str]):
+            self._note_status(info)
+
+        @self._transport.event_handler("on_call_ended")
+        async def on_call_ended(_, reason: str):
+            self._line_is_gone.set()
+            self._gate.close(_ending_of_line(reason))
+
+
+def _ending_of_line(reason: str) -> Ending:
+    """Reasons come as ``caller:CLIENT_INITIATED`` or ``room:ROOM_DELETED``."""
+    who, _, what = reason.partition(":")
+    if who == "caller" and what in {"CLIENT_INITIATED", "UNKNOWN_REASON"}:
+        return Ending("caller_hung_up", reason)
+    if what in {"ROOM_DELETED", "PARTICIPANT_REMOVED", "ROOM_CLOSED"}:
+        return Ending("cancelled", reason)
+    return Ending("trunk_failure" if who == "caller" else "worker_lost", reason)
+
+
+def _ending_of(error: LineError) -> Ending:
+    if error.code in {"caller_left", "no_caller", "room_closed"}:
+        return Ending("caller_hung_up", f"line:{error.code}")
+    return Ending("trunk_failure", f"line:{error.code}")
