@@ -99,7 +99,7 @@ class Fold:
                     bot_hash=event.bot_hash,
                 )
             case BotReady():
-                fields["ready_secs"] = event.ready_secs
+                fields.setdefault("ready_secs", event.ready_secs)
             case Answered() if self._answered_t is None:
                 fields["answered_at"] = event.at
                 self._answered_t = event.t

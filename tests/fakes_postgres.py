@@ -20,7 +20,8 @@ def postgres_server() -> Iterator[str]:
     """A real server on a socket in a folder of its own; gives its URL."""
     programs = postgres_bin()
     assert programs
-    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+    # A socket's path must be short, and its folder open to the server's user.
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder:
         user = _user()
         if user != pwd.getpwuid(os.getuid()).pw_name:
             shutil.chown(folder, user)

@@ -118,6 +118,38 @@ def test_a_call_that_lost_any_events_has_a_record(seed):
         assert CallRecord.model_validate_json(record.model_dump_json()) == record
 
 
+def random_call(rng: random.Random, length: int) -> FakeCall:
+    """Events of every kind in an order that no call would give."""
+    samples = {type(e): e for e in booking()}
+    call = FakeCall()
+    for _ in range(length):
+        sample = samples[rng.choice(list(samples))]
+        fields = sample.model_dump(exclude={"call_id", "seq", "at", "t", "type"})
+        if "turn" in fields:
+            fields["turn"] = rng.randrange(4)
+        if "tool_call_id" in fields:
+            fields["tool_call_id"] = rng.choice("abc")
+        if "report" in fields:
+            times = sorted(rng.uniform(0, 60) for _ in range(2 * rng.randrange(6)))
+            pairs = zip(times[::2], times[1::2], strict=True)
+            fields["report"] = rng.choice([tape(*pairs), {}, {"bot_spans": []}])
+        call.at(call.t + rng.expovariate(1), type(sample), **fields)
+    return call
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_any_events_in_any_order_cut_anywhere_have_a_record(seed):
+    rng = random.Random(seed)
+    events = random_call(rng, 60).events
+    for cut in rng.sample(range(1, len(events) + 1), 12):
+        record = CallRecord.fold(events[:cut])
+        assert record == CallRecord.fold(list(reversed(events[:cut])))
+        assert CallRecord.model_validate_json(record.model_dump_json()) == record
+        measured = {e.turn for e in events[:cut] if isinstance(e, TurnMeasured)}
+        assert {t.number for t in record.turns if t.latency} == measured
+        assert [t.at_secs for t in record.turns] == sorted(t.at_secs for t in record.turns)
+
+
 def test_no_events_are_no_call():
     with pytest.raises(ValueError, match="without events"):
         CallRecord.fold([])
