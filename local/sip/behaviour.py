@@ -1,4 +1,4 @@
-"""How an endpoint behaves where the RFCs leave a choice, or a far end to be imitated does not follow them."""
+"""How an endpoint behaves where the RFCs leave a choice, or where another stack is imitated."""
 
 import secrets
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """One phone call, placed or received."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,7 @@ from local.sip.message import Response
 from local.sip.outgoing import OutgoingInvite
 from local.sip.refer import ReferRequest, ReferResult, Transfers
 from local.sip.rtp_session import RtpSession
+from local.sip.uri import Address
 
 if TYPE_CHECKING:
     from local.sip.endpoint import SipEndpoint
@@ -32,6 +34,7 @@ class SipCall:
         from_user: Who calls: user part of From.
         to_user: Who is called: user part of the Request-URI.
         headers: Of the INVITE.
+        source: Where its INVITE came from or went to.
         state: ``calling``, ``ringing``, ``answered``, ``ended``.
         end: How it ended; None before.
         media: Its audio.
@@ -39,7 +42,8 @@ class SipCall:
         answer_headers: Of the 200 that answered a call placed here.
         on_change: Called at every change of state.
         on_media_change: Called when the far end changed the audio: hold, resume, another address.
-        on_refer: Called with a REFER received; gives the call it places, or raises ``SipCallError`` to refuse.
+        on_refer: Called with a REFER received; gives the call it places, or raises
+            ``SipCallError`` to refuse.
         transferred_to: The call placed for the last REFER.
     """
 
@@ -61,6 +65,7 @@ class SipCall:
         self.media = media
         self.state: CallState = "calling"
         self.end: CallEnd | None = None
+        self.source: Address = ("", 0)
         self.answered_at: float | None = None
         self.answer_headers = Headers()
         self.on_change: Callable[[SipCall], None] | None = None
@@ -95,7 +100,7 @@ class SipCall:
             self._change("ringing")
 
     def progress(self, status: int, phrase: str, headers: Mapping[str, str] | None = None) -> None:
-        """Send another provisional response: 181, 183 …"""
+        """Send another provisional response, such as 181 or 183."""
         if self.incoming and self.state in ("calling", "ringing"):
             self.incoming.progress(status, phrase, headers)
 
@@ -126,7 +131,10 @@ class SipCall:
             self.finish(CallEnd("local", status, phrase))
 
     def authorized(self, users: DigestServer) -> bool:
-        """Whether the caller knows a password of ``users``; if not, the call is over: challenged or refused."""
+        """Whether the caller knows a password of ``users``.
+
+        If not, the call is over: the challenge or the refusal has been sent.
+        """
         return self.incoming is not None and self.incoming.authorized(users, time.monotonic())
 
     def ignore(self) -> None:
@@ -154,9 +162,11 @@ class SipCall:
         elif outgoing:
             outgoing.cancel(extra)
             self.finish(CallEnd("local", 487, "cancelled", cause or None))
-            await asyncio.wait([self.spawn(outgoing.settled.wait())], timeout=_GOODBYE_SECS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE_SECS):
+                    await outgoing.settled.wait()
         else:
-            self.reject()
+            self.reject(headers=extra)
 
     async def wait_ringing(self) -> None:
         """Wait until it rings or is answered.

@@ -33,7 +33,7 @@ class Concealer:
         return (self._cycle[index] * np.linspace(loud, quiet, FRAME)).astype(np.int16)
 
     def _last_cycle(self) -> np.ndarray:
-        """The last pitch period, by the lag at which the end of the history resembles itself best."""
+        """The last pitch period: the lag at which the end of the history resembles itself best."""
         x = self._history.astype(np.float64)
         recent = x[-FRAME:]
         windows = np.lib.stride_tricks.sliding_window_view(x[: _HISTORY - _MIN_LAG], FRAME)

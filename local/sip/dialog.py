@@ -1,4 +1,4 @@
-"""Who talks to whom within a call: tags, route set, remote target, sequence numbers (RFC 3261 §12)."""
+"""Who talks to whom in a call: tags, route set, remote target, sequence numbers (RFC 3261 §12)."""
 
 from dataclasses import dataclass, field
 
@@ -31,7 +31,7 @@ class Dialog:
 
     @classmethod
     def of_caller(cls, invite: Request, response: Response) -> "Dialog":
-        """The dialogue a 1xx or 2xx makes: Record-Route reversed, target from its Contact (§12.1.2)."""
+        """The dialogue a 2xx makes: Record-Route reversed, target from its Contact (§12.1.2)."""
         return cls(
             call_id=invite.call_id,
             local=NameAddr.parse(invite.headers.get("From")),

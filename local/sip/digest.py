@@ -83,8 +83,8 @@ class DigestClient:
 class DigestServer:
     """Challenges callers and checks their answers.
 
-    Nonces are random, remembered, and age; each count of a nonce is good once. A wrong user and a wrong
-    password get the same verdict.
+    Nonces are random, remembered, and age; each count of a nonce is good once. A wrong user and
+    a wrong password get the same verdict.
     """
 
     def __init__(
@@ -158,9 +158,9 @@ class DigestServer:
         made_at, used = self._nonces.get(nonce, (None, 0))
         if made_at is None or now - made_at > self._nonce_secs:
             return "stale"
-        number = (
-            int(count, 16) if re.fullmatch(r"[0-9a-fA-F]{8}", count) else (0 if self._qop else 1)
-        )
+        # Without qop there is no count, and a nonce is good for one request.
+        counted = re.fullmatch(r"[0-9a-fA-F]{8}", count)
+        number = (int(count, 16) if counted else 0) if self._qop else 1
         if number <= used:
             return "stale"
         self._nonces[nonce] = (made_at, number)

@@ -1,4 +1,4 @@
-"""Digits as RTP events, both ways (RFC 4733 §2). Pure: packets and time in, packets and digits out."""
+"""Digits as RTP events, both ways (RFC 4733 §2): packets and time in, packets and digits out."""
 
 import struct
 from collections import deque

@@ -12,13 +12,13 @@ from local.sip.behaviour import Behaviour
 from local.sip.call import SipCall
 from local.sip.digest import Credentials, DigestClient, DigestServer
 from local.sip.errors import SipParseError
-from local.sip.incoming import IncomingInvite
 from local.sip.message import Request, Response, build_response, parse_message
 from local.sip.offer_answer import OfferAnswer
 from local.sip.outgoing import OutgoingInvite, build_invite
+from local.sip.reception import Reception
 from local.sip.rtp_session import RtpSession
-from local.sip.transaction_layer import ServerTransaction, TransactionLayer
-from local.sip.uri import Address, SipUri, user_of
+from local.sip.transaction_layer import TransactionLayer
+from local.sip.uri import Address, SipUri
 
 _CLOSE_SECS = 2.0
 
@@ -33,6 +33,7 @@ class SipEndpoint:
         behaviour: Where the RFCs leave a choice.
         calls: Calls that are not over.
         on_message: Called with ``"in"`` or ``"out"``, message and address, for traces.
+        closing: Whether ``close`` has been called; new calls get 503.
         dropped: Datagrams that were no SIP or came from elsewhere.
     """
 
@@ -55,14 +56,15 @@ class SipEndpoint:
         self.on_message: Callable[[str, Request | Response, Address], None] | None = None
         self.dropped = 0
         self._transport = transport
-        self._on_invite = on_invite
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
-        self._digest = self.digest_server(users) if users else None
         self._calls: dict[tuple[str, str], SipCall] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._closed = False
+        self.closing = False
+        digest = self.digest_server(users) if users else None
+        self._reception = Reception(self, on_invite, digest)
+        via = f"{self.host}:{self.address[1]}"
         self.transactions = TransactionLayer(
-            self.send, self._request, lambda _: f"{self.host}:{self.address[1]}", behaviour.timers
+            self.send, self._reception.receive, via, behaviour.timers
         )
 
     @classmethod
@@ -92,7 +94,7 @@ class SipEndpoint:
 
         Raises:
             OSError: If the port is in use or the address is not of this host.
-            ValueError: If bound to 0.0.0.0 without an address to advertise, or a network is misspelt.
+            ValueError: If bound to 0.0.0.0 without ``advertised_host``, or a network is misspelt.
         """
         if host == "0.0.0.0" and not advertised_host:
             raise ValueError("bound to 0.0.0.0: advertised_host must name an address")
@@ -178,6 +180,7 @@ class SipEndpoint:
             headers=invite.headers,
         )
         descriptions = OfferAnswer(call.media, self.host, target.address[0], self.behaviour, codecs)
+        call.source = target.address
         call.outgoing = OutgoingInvite(
             call,
             self,
@@ -187,15 +190,15 @@ class SipEndpoint:
             digest=DigestClient(credentials) if credentials else None,
             ring_secs=ring_secs,
         )
-        self._calls[call.call_id, call.local_tag] = call
+        self.began(call)
         call.outgoing.start()
         return call
 
     async def close(self) -> None:
         """End all calls politely, within 2 s, then close the socket; safe to call twice."""
-        if self._closed:
+        if self.closing:
             return
-        self._closed = True
+        self.closing = True
         for call in self.calls:
             self.spawn(call.hangup())
         deadline = time.monotonic() + _CLOSE_SECS
@@ -244,6 +247,19 @@ class SipEndpoint:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    @property
+    def known_calls(self) -> list[SipCall]:
+        """All calls, those just over included."""
+        return list(self._calls.values())
+
+    def call_of(self, request: Request) -> SipCall | None:
+        """The call whose dialogue a request names by Call-ID and own tag."""
+        return self._calls.get((request.call_id, request.to_tag)) if request.to_tag else None
+
+    def began(self, call: SipCall) -> None:
+        """A call exists: requests may name it."""
+        self._calls[call.call_id, call.local_tag] = call
+
     def ended(self, call: SipCall) -> None:
         """A call is over: late requests of it are answered for a while, then it is forgotten."""
         loop = asyncio.get_running_loop()
@@ -262,88 +278,6 @@ class SipEndpoint:
         except SipParseError as e:
             self.dropped += 1
             logger.debug(f"SIP from {source[0]}:{source[1]} dropped: {e}")
-
-    def _request(
-        self, request: Request, source: Address, transaction: ServerTransaction | None
-    ) -> None:
-        call = self._calls.get((request.call_id, request.to_tag)) if request.to_tag else None
-        if transaction is None:
-            if call and call.leg:
-                call.leg.receive(request, None)
-        elif request.method == "CANCEL":
-            self._cancel(request, transaction)
-        elif call and call.leg:
-            call.leg.receive(request, transaction)
-        elif request.to_tag:
-            self._refuse(transaction, 481, "Call/Transaction Does Not Exist")
-        elif request.method == "OPTIONS":
-            phrase = "OK" if self.options_status == 200 else "Service Unavailable"
-            self._refuse(transaction, self.options_status, phrase, {"Accept": "application/sdp"})
-        elif request.method == "INVITE":
-            self._invite(request, transaction)
-        else:
-            self._refuse(transaction, 405, "Method Not Allowed")
-
-    def _cancel(self, request: Request, transaction: ServerTransaction) -> None:
-        invite = self.transactions.invite_of(request)
-        calls = [c for c in self._calls.values() if c.incoming and invite]
-        call = next((c for c in calls if c.incoming and c.incoming.is_of(invite)), None)
-        if call is None or call.incoming is None:
-            self._refuse(transaction, 481, "Call/Transaction Does Not Exist")
-        elif not call.incoming.abandoned:
-            transaction.respond(self.response(request, 200, "OK", tag=call.local_tag))
-            call.incoming.cancelled(request)
-
-    def _invite(self, request: Request, transaction: ServerTransaction) -> None:
-        if self._on_invite is None or self._closed:
-            self._refuse(transaction, 404 if not self._closed else 503, "Not Found")
-            return
-        try:
-            from_user, to_user = (
-                user_of(request.headers.get("From")),
-                SipUri.parse(request.uri).user,
-            )
-        except SipParseError as e:
-            self._refuse(transaction, 400, str(e))
-            return
-        tag = self.behaviour.new_tag()
-        call = SipCall(
-            self,
-            RtpSession(self.address[0], self.behaviour.rtp),
-            direction="in",
-            call_id=request.call_id,
-            local_tag=tag,
-            from_user=from_user,
-            to_user=to_user,
-            headers=request.headers,
-        )
-        descriptions = OfferAnswer(
-            call.media, self.host, transaction.source[0], self.behaviour, self.behaviour.codecs
-        )
-        call.incoming = IncomingInvite(call, self, transaction, descriptions, tag)
-        self._calls[call.call_id, tag] = call
-        call.incoming.trying()
-        if self._digest is None or call.authorized(self._digest):
-            self.spawn(self._handle(call, self._on_invite))
-
-    async def _handle(self, call: SipCall, on_invite: Callable[[SipCall], Awaitable[None]]) -> None:
-        try:
-            await on_invite(call)
-        except Exception as e:
-            logger.exception(f"{call}: the handler of the call failed, {e!r}")
-            call.reject(500, "Server Internal Error")
-            await call.hangup(cause=41)
-
-    def _refuse(
-        self,
-        transaction: ServerTransaction,
-        status: int,
-        phrase: str,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        allow = {"Allow": self.behaviour.allowed, **(headers or {})}
-        shown = allow if status in (200, 405) else {}
-        transaction.respond(self.response(transaction.request, status, phrase, headers=shown))
 
 
 class _Protocol(asyncio.DatagramProtocol):

@@ -2,7 +2,7 @@
 
 
 class SipParseError(ValueError):
-    """A datagram, header, URI or SDP body that is not what its RFC says. It is dropped or answered 400."""
+    """A datagram, header, URI or SDP body that is not what its RFC says."""
 
 
 class SipCallError(Exception):

@@ -1,6 +1,7 @@
 """The header fields of a SIP message."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 # RFC 3261 §7.3.3 and the registry of compact forms.
 COMPACT_NAMES = {
@@ -25,15 +26,13 @@ LIST_HEADERS = {"via", "route", "record-route", "contact"}
 class Headers:
     """Header fields in their order; names compare without case.
 
-    Compact names become long ones. Via, Route, Record-Route and Contact are split at their commas, so
-    that each value stands alone.
+    Compact names become long ones. Via, Route, Record-Route and Contact are split at their commas,
+    so that each value stands alone.
     """
 
     def __init__(self, items: Iterable[tuple[str, str]] | Mapping[str, str] = ()):
         self._items: list[tuple[str, str]] = []
-        pairs = items.items() if isinstance(items, Mapping) else items
-        for name, value in pairs:
-            self.add(name, value)
+        self.extend(items)
 
     def add(self, name: str, value: str) -> None:
         """Append a field.
@@ -76,9 +75,10 @@ class Headers:
         wanted = name.lower()
         self._items = [(key, value) for key, value in self._items if key.lower() != wanted]
 
-    def extend(self, items: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
+    def extend(self, items: Iterable[tuple[str, str]] | Mapping[str, str]) -> None:
         """Append several fields."""
-        for name, value in items.items() if isinstance(items, Mapping) else items:
+        pairs: Any = items.items() if isinstance(items, Mapping) else items
+        for name, value in pairs:
             self.add(name, value)
 
     def copy(self) -> "Headers":

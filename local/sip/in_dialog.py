@@ -95,13 +95,14 @@ class InDialog:
         Raises:
             SipCallError: If the far end refuses; the line then stays as it was.
         """
-        for attempt in range(_GLARE_TRIES):
-            response = await self._offer(hold, update)
-            if response.status != 491 or attempt == _GLARE_TRIES - 1:
+        response = await self._offer(hold, update)
+        for _ in range(_GLARE_TRIES - 1):
+            if response.status != 491:
                 break
             # RFC 3261 §14.1: the owner of the Call-ID waits longer.
             low, high = (2.1, 4.0) if self._dialled else (0.0, 2.0)
             await asyncio.sleep(random.uniform(low, high))
+            response = await self._offer(hold, update)
         if response.status >= 300:
             self.descriptions.undo_hold(hold)
             raise SipCallError(response.status, response.phrase)
@@ -129,7 +130,7 @@ class InDialog:
             for name in ("Authorization", "Proxy-Authorization"):
                 for value in invite.headers.all(name):
                     ack.headers.add(name, value)
-            self._endpoint.transactions.add_via(ack, address)
+            self._endpoint.transactions.add_via(ack)
             self._acks = {invite.cseq: ack}
         self._endpoint.send(ack, address)
 
@@ -141,7 +142,14 @@ class InDialog:
         *,
         expects_answer: bool = False,
     ) -> None:
-        """Repeat a 200 until its ACK comes, with the SDP answer if expected; ``on_lost`` when it never does."""
+        """Repeat a 200 until its ACK comes.
+
+        Args:
+            response: The 200.
+            address: Where it goes.
+            on_lost: Called when the ACK never comes.
+            expects_answer: Whether the ACK must bring the SDP answer.
+        """
         endpoint, seq = self._endpoint, response.cseq
         if expects_answer:
             self._expects_answer.add(seq)

@@ -22,6 +22,7 @@ class IncomingInvite:
     """Answers one INVITE.
 
     Parameters:
+        tag: Own dialogue tag.
         abandoned: Whether nothing more is said to the caller.
     """
 
@@ -36,7 +37,7 @@ class IncomingInvite:
         self._call, self._endpoint = call, endpoint
         self._transaction, self._descriptions = transaction, descriptions
         self.abandoned = False
-        self._tag = tag
+        self.tag = tag
         self._ring_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -95,7 +96,7 @@ class IncomingInvite:
         leg = InDialog(
             self._call,
             self._endpoint,
-            Dialog.of_callee(request, self._tag),
+            Dialog.of_callee(request, self.tag),
             self._descriptions,
             digest=None,
             dialled=False,
@@ -157,7 +158,7 @@ class IncomingInvite:
         *,
         tagged: bool = True,
     ) -> Response:
-        tag = self._tag if tagged else ""
+        tag = self.tag if tagged else ""
         response = self._endpoint.response(
             self.request, status, phrase, tag=tag, headers=headers or {}, body=body
         )

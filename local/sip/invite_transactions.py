@@ -1,6 +1,6 @@
 """INVITE transactions and the repeated 200 (RFC 3261 §17.1.1, §17.2.1, §13.3.1.4, RFC 6026).
 
-State machines without sockets or clock: events and the time go in, what to send or deliver comes out.
+State machines without sockets or clock: events and the time go in, what to send comes out.
 """
 
 import math
@@ -156,7 +156,7 @@ class OkRepeater:
 
 
 def ack_for_failure(invite: Request, response: Response) -> Request:
-    """The ACK of a 3xx to 6xx: same branch, URI, Call-ID, From, Route; To of the response (§17.1.1.3)."""
+    """The ACK of a 3xx to 6xx: the INVITE's fields, the To of the response (§17.1.1.3)."""
     headers = Headers([("Via", invite.headers.get("Via")), ("Max-Forwards", "70")])
     for route in invite.headers.all("Route"):
         headers.add("Route", route)

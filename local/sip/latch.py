@@ -8,9 +8,9 @@ _QUIET_SECS = 0.1
 class SymmetricLatch:
     """Holds on to the first source of valid packets on the far end's hosts.
 
-    Those are the host in its SDP and the one its SIP comes from. It lets go after a re-INVITE, or when a new
-    SSRC comes from elsewhere on them once the old source has been quiet. On loopback all peers share the
-    address, so the port decides.
+    Those are the host in its SDP and the one its SIP comes from. It lets go after a re-INVITE, or
+    when a new SSRC comes from elsewhere on them once the old source has been quiet. On loopback all
+    peers share the address, so the port decides.
     """
 
     def __init__(self, *, symmetric: bool = True):

@@ -44,6 +44,8 @@ class _Message:
         return Via.parse(self.headers.get("Via"))
 
     def _serialise(self, start_line: str) -> bytes:
+        if "\r" in start_line or "\n" in start_line:
+            raise ValueError(f"{start_line!r} breaks the line")
         lines = [start_line]
         lines += [f"{k}: {v}" for k, v in self.headers if k.lower() != "content-length"]
         lines += [f"Content-Length: {len(self.body)}", "", ""]

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 
 from local.sip.behaviour import Behaviour
 from local.sip.errors import SipParseError
@@ -52,7 +53,11 @@ class OfferAnswer:
         return self._media.negotiated is not None
 
     def offer(self, *, hold: bool | None = None) -> bytes:
-        """An own offer: all codecs at first, the one in use later; ``hold`` is None to leave it as it is."""
+        """An own offer: all codecs at first, the one in use later.
+
+        Args:
+            hold: Whether the far end is put on hold; None leaves it as it is.
+        """
         if hold is not None:
             self._hold = hold
         agreed = self._media.negotiated
@@ -93,9 +98,7 @@ class OfferAnswer:
             direction=self._own_direction,
         )
         if not self._behaviour.follow_hold:
-            agreed = Negotiated(
-                agreed.codec, agreed.payload, agreed.event_payload, agreed.remote, "sendrecv"
-            )
+            agreed = replace(agreed, direction="sendrecv")
         self._configure(agreed)
         if again and not self._behaviour.follow_hold:
             return self._body
@@ -114,9 +117,7 @@ class OfferAnswer:
         old = self._media.negotiated
         if agreed.remote[0] == "0.0.0.0" and old:
             # The old form of hold names no address; audio returns to the last one.
-            agreed = Negotiated(
-                agreed.codec, agreed.payload, agreed.event_payload, old.remote, agreed.direction
-            )
+            agreed = replace(agreed, remote=old.remote)
         self._media.configure(agreed, self.sip_host)
 
     def _render(

@@ -1,6 +1,7 @@
 """An INVITE on its way out: challenges, provisional responses, CANCEL and what crosses it."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -98,11 +99,9 @@ class OutgoingInvite:
         if first and self._cancel_headers is not None:
             self._send_cancel()
         if response.body and self._cancel_headers is None:
-            try:
+            # Early media that cannot be heard is no failure: the 200 decides.
+            with contextlib.suppress(SipParseError):
                 self._descriptions.take_answer(response.body)
-            except SipParseError:
-                # Early media that cannot be heard; the 200 decides.
-                pass
         if response.status > 100:
             self._call.rang(response)
 

@@ -1,4 +1,4 @@
-"""Blind transfer: REFER and the NOTIFYs that report on it, both sides (RFC 3515, RFC 3420, RFC 3892)."""
+"""Blind transfer: REFER and the NOTIFYs that report on it, both sides (RFC 3515, 3420, 3892)."""
 
 import asyncio
 import re
@@ -40,8 +40,9 @@ class ReferResult:
     """What became of an own REFER.
 
     Parameters:
-        outcome: ``succeeded`` (a 2xx was notified, or the far end left before), ``failed`` (another final
-            status was notified), ``refused`` (the REFER itself), ``unknown`` (nothing final in time).
+        outcome: ``succeeded`` (a 2xx was notified, or the far end left before), ``failed`` (another
+            final status was notified), ``refused`` (the REFER itself), ``unknown`` (nothing final
+            in time).
         status: The SIP status behind it; 0 when unknown.
         phrase: Its phrase.
     """
@@ -105,7 +106,7 @@ class Transfers:
             return ReferResult("unknown", 0, "no final NOTIFY")
 
     def ended(self) -> None:
-        """The call is over: a far end that leaves before its final NOTIFY went where it was sent."""
+        """The call is over: who leaves before the final NOTIFY went where he was sent."""
         self._resolve(ReferResult("succeeded", 200, "call ended"))
 
     def receive(self, request: Request, transaction: ServerTransaction) -> None:
@@ -138,8 +139,10 @@ class Transfers:
         try:
             refer = parse_refer(request, leg.dialog.next_hop)
             placed = self._call.on_refer(self._call, refer)
-        except SipParseError as e:
-            leg.reply(transaction, 400, f"Bad Refer-To: {e}".replace("\r", " ").replace("\n", " "))
+        except ValueError as e:
+            # No URI, one that cannot be called, or headers in it that would break the INVITE.
+            logger.debug(f"{self._call}: REFER is no good, {e}")
+            leg.reply(transaction, 400, "Bad Refer-To")
             return
         except SipCallError as e:
             leg.reply(transaction, e.status or 603, e.phrase)

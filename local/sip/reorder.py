@@ -11,8 +11,8 @@ MAX_AHEAD, MAX_BEHIND = 3000, 100
 class ReorderWindow(Generic[T]):
     """Passes packets in order at once; behind a gap it holds what follows for a short time.
 
-    A released slot is ``(item, 0)``, or ``(None, n)`` where ``n`` packets are lost. A jump beyond 100 back
-    or 3000 ahead is a restart once two packets in a row confirm it (RFC 3550 A.1).
+    A released slot is ``(item, 0)``, or ``(None, n)`` where ``n`` packets are lost. A jump beyond
+    100 back or 3000 ahead is a restart once two packets in a row confirm it (RFC 3550 A.1).
     """
 
     def __init__(self, hold_secs: float = 0.06):

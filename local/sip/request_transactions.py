@@ -49,7 +49,7 @@ class RequestClient:
 
 
 class RequestServer:
-    """Keeps the last response 64·T1 and answers a repeated request with it, without running it twice."""
+    """Keeps the last response 64·T1 and answers a repeated request with it."""
 
     def __init__(self, request: Request, timers: Timers | None = None):
         self.request = request

@@ -8,7 +8,7 @@ from local.sip.behaviour import RtpOptions
 from local.sip.concealment import FRAME, Concealer
 from local.sip.dtmf import DtmfReceiver
 from local.sip.errors import SipParseError
-from local.sip.g711 import CODECS
+from local.sip.g711 import CODECS, G711
 from local.sip.latch import SymmetricLatch
 from local.sip.reorder import ReorderWindow
 from local.sip.rtp_packet import RtpPacket, is_rtcp, parse_rtp
@@ -38,6 +38,7 @@ class RtpReceiver:
         self.latch = SymmetricLatch(symmetric=options.symmetric)
         self.stats = RtpStats()
         self._negotiated: Negotiated | None = None
+        self._codecs: dict[int, G711] = {}
         self._window: ReorderWindow[tuple[RtpPacket, float]] = ReorderWindow(options.reorder_secs)
         self._digits = DtmfReceiver()
         self._concealer = Concealer()
@@ -49,6 +50,8 @@ class RtpReceiver:
     def configure(self, negotiated: Negotiated, sip_host: str = "") -> None:
         """Follow an offer/answer; a new address takes effect at once."""
         self._negotiated = negotiated
+        accepted = (*negotiated.accepted, (negotiated.payload, negotiated.codec))
+        self._codecs = {payload: CODECS[name] for payload, name in accepted}
         self.latch.signalled(negotiated.remote, sip_host)
 
     @property
@@ -92,8 +95,10 @@ class RtpReceiver:
         except SipParseError:
             return None
         n = self._negotiated
-        known = n is not None and packet.payload_type in (n.payload, n.event_payload)
-        return packet if known and packet.payload else None
+        if n is None or not packet.payload:
+            return None
+        known = packet.payload_type in self._codecs or packet.payload_type == n.event_payload
+        return packet if known else None
 
     def _is_event(self, packet: RtpPacket) -> bool:
         n = self._negotiated
@@ -117,14 +122,15 @@ class RtpReceiver:
         self.stats.late = self._window.late
 
     def _audio(self, packet: RtpPacket, arrival: float) -> None:
-        if self._negotiated is None:
+        codec = self._codecs.get(packet.payload_type)
+        if codec is None:
             return
-        pcm = CODECS[self._negotiated.codec].decode(packet.payload)
+        pcm = codec.decode(packet.payload)
         self._concealer.heard(pcm)
         if len(pcm) == FRAME and not len(self._rest):
             self._emit(pcm, arrival)
             return
-        # Another packet time: cut anew into 20 ms, each with the arrival of the packet that filled it.
+        # Another packet time: cut anew into 20 ms, with the arrival of the packet that filled it.
         pcm = np.concatenate([self._rest, pcm])
         whole = len(pcm) - len(pcm) % FRAME
         for start in range(0, whole, FRAME):

@@ -1,4 +1,4 @@
-"""The sending half of a call's audio: numbers the packets and lets digits take the place of speech."""
+"""The sending half of a call's audio: numbers the packets, lets digits take a frame's place."""
 
 import secrets
 import threading
@@ -34,7 +34,7 @@ class RtpSender:
         # A pause sets the marker on the packet behind it; the very first packet goes without.
         self._marker = False
         self._negotiated: Negotiated | None = None
-        self._events: deque[EventPayload | Callable[[], None] | None] = deque()
+        self._events: deque[EventPayload | Callable[[], object] | None] = deque()
         self._event_timestamp: int | None = None
         self._lock = threading.Lock()
 
@@ -57,19 +57,20 @@ class RtpSender:
         if len(pcm) != FRAME:
             raise ValueError(f"a frame has {FRAME} samples, not {len(pcm)}")
         with self._lock:
-            negotiated = self._negotiated
-            finished = self._take_event() if negotiated and self._events else None
-            if negotiated and negotiated.sends and not isinstance(finished, bool):
-                payload = CODECS[negotiated.codec].encode(pcm)
-                self._packet(negotiated.payload, self._timestamp, payload)
-            elif negotiated and not negotiated.sends:
+            event, on_sent = self._next_event()
+            if event:
+                self._send_event(event)
+            elif self._negotiated and self._negotiated.sends:
+                payload = CODECS[self._negotiated.codec].encode(pcm)
+                self._packet(self._negotiated.payload, self._timestamp, payload)
+            elif self._negotiated:
                 self._marker = True
             self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
-        if callable(finished):
-            finished()
+        if on_sent:
+            on_sent()
 
     def queue_digits(
-        self, digits: str, tone_ms: int, gap_ms: int, on_sent: Callable[[], None]
+        self, digits: str, tone_ms: int, gap_ms: int, on_sent: Callable[[], object]
     ) -> None:
         """Let digits follow those already waiting; ``on_sent`` is called behind the last gap.
 
@@ -78,28 +79,28 @@ class RtpSender:
         """
         if self._negotiated is None or self._negotiated.event_payload is None:
             raise ValueError("the far end takes no telephone-event")
-        steps: list[EventPayload | Callable[[], None] | None] = []
+        steps: list[EventPayload | Callable[[], object] | None] = []
         for digit in digits:
             steps += digit_ticks(digit, tone_ms)
             steps += [None] * max(1, round(gap_ms / 20))
         with self._lock:
             self._events.extend([*steps, on_sent])
 
-    def _take_event(self) -> bool | Callable[[], None] | None:
-        """True if an event packet took the frame's place, a callable at the end of the digits."""
-        step = self._events.popleft()
-        if not isinstance(step, EventPayload):
-            self._event_timestamp = None
-            return step
-        negotiated = self._negotiated
-        if negotiated is None or negotiated.event_payload is None:
-            return None
-        first = self._event_timestamp is None
+    def _next_event(self) -> tuple[EventPayload | None, Callable[[], object] | None]:
+        """The step of a digit that takes this frame's place, and who waits for the digits' end."""
+        step = self._events.popleft() if self._negotiated and self._events else None
+        if isinstance(step, EventPayload):
+            return step, None
+        self._event_timestamp = None
+        return None, step
+
+    def _send_event(self, event: EventPayload) -> None:
+        if self._negotiated is None or self._negotiated.event_payload is None:
+            return
         if self._event_timestamp is None:
-            self._event_timestamp = self._timestamp
-        self._marker = first
-        self._packet(negotiated.event_payload, self._event_timestamp, step.serialise())
-        return True
+            self._event_timestamp, self._marker = self._timestamp, True
+        payload_type = self._negotiated.event_payload
+        self._packet(payload_type, self._event_timestamp, event.serialise())
 
     def _packet(self, payload_type: int, timestamp: int, payload: bytes) -> None:
         packet = RtpPacket(

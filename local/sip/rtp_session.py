@@ -24,8 +24,9 @@ class RtpSession:
 
     Parameters:
         address: Own host and port.
-        on_audio: Called on the loop with each frame, int16[160] at 8 kHz, in order, a lost one concealed, and its
-            kernel arrival time on the ``time.monotonic()`` clock. Frames may come in bursts; pace them yourself.
+        on_audio: Called on the loop with each frame, int16[160] at 8 kHz, in order, a lost one
+            concealed, and its kernel arrival time on the ``time.monotonic()`` clock. Frames may
+            come in bursts; nothing comes while a digit sounds.
         on_digit: Called once a digit, at its first packet.
         on_digit_ended: Called with the digit and its length in seconds.
         on_timeout: Called once when the far end's packets never came or stopped.
@@ -111,7 +112,7 @@ class RtpSession:
         self._arm_timeout()
 
     def send(self, pcm: np.ndarray) -> None:
-        """Send 20 ms at once: int16[160] at 8 kHz. From any thread; nothing leaves on hold or when closed.
+        """Send 20 ms at once: int16[160] at 8 kHz. From any thread; on hold nothing leaves.
 
         Raises:
             ValueError: If the frame is not 160 samples long.
@@ -175,7 +176,7 @@ class RtpSession:
 
     def _arm_tick(self) -> None:
         due = self._receiver.due
-        if due is None or (self._tick_timer and not self._tick_timer.cancelled()):
+        if due is None or self._closed or (self._tick_timer and not self._tick_timer.cancelled()):
             return
         self._tick_timer = self._loop.call_at(due, self._tick)
 

@@ -54,6 +54,7 @@ class Negotiated:
         event_payload: Payload number of telephone-event, or None.
         remote: Where RTP goes.
         direction: What this end does.
+        accepted: Every payload number and codec the far end may send.
     """
 
     codec: str
@@ -61,6 +62,7 @@ class Negotiated:
     event_payload: int | None
     remote: Address
     direction: Direction
+    accepted: tuple[tuple[int, str], ...] = ()
 
     @property
     def sends(self) -> bool:
@@ -131,7 +133,8 @@ def negotiate(
         (False, False): "inactive",
     }
     result = both[sends, receives]
-    return Negotiated(name, payload, remote.event_payload, remote.address, result)
+    event = remote.event_payload
+    return Negotiated(name, payload, event, remote.address, result, tuple(common))
 
 
 def render_sdp(

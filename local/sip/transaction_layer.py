@@ -39,7 +39,7 @@ class Driver:
         *,
         deliver: Callable[[Request | Response], None] = lambda message: None,
         expired: Callable[[], None] = lambda: None,
-        on_done: Callable[[], None] = lambda: None,
+        on_done: Callable[[], object] = lambda: None,
     ):
         self.machine = machine
         self._loop = asyncio.get_running_loop()
@@ -136,8 +136,8 @@ class TransactionLayer:
     def __init__(
         self,
         send: SendTo,
-        on_request: Callable[[Request, Address, ServerTransaction | None], None],
-        via: Callable[[Address], str],
+        on_request: Callable[[Request, ServerTransaction | None], None],
+        via: str,
         timers: Timers | None = None,
     ):
         self._send, self._on_request, self._via = send, on_request, via
@@ -154,7 +154,7 @@ class TransactionLayer:
     ) -> ClientTransaction:
         """Send a request; a Via is put on top unless it has one (CANCEL)."""
         if "Via" not in request.headers:
-            self.add_via(request, address)
+            self.add_via(request)
         is_invite = request.method == "INVITE"
         machine = (InviteClient if is_invite else RequestClient)(request, self._timers)
         key = (request.via.param("branch"), request.method)
@@ -174,10 +174,10 @@ class TransactionLayer:
         driver.apply(machine.start(asyncio.get_running_loop().time()))
         return ClientTransaction(request, address, driver)
 
-    def add_via(self, request: Request, address: Address) -> None:
+    def add_via(self, request: Request) -> None:
         """Give a request a Via with a branch of its own."""
         branch = MAGIC_COOKIE + secrets.token_hex(8)
-        via = f"SIP/2.0/UDP {self._via(address)};branch={branch};rport"
+        via = f"SIP/2.0/UDP {self._via};branch={branch};rport"
         request.headers.prepend("Via", via)
 
     def receive(self, message: Request | Response, source: Address) -> None:
@@ -195,7 +195,7 @@ class TransactionLayer:
             if isinstance(driver.machine, InviteServer | RequestServer):
                 driver.apply(driver.machine.receive(message, now))
         elif message.method == "ACK":
-            self._on_request(message, source, None)
+            self._on_request(message, None)
         else:
             self._open(message, source)
 
@@ -222,13 +222,13 @@ class TransactionLayer:
             machine,
             lambda message: self._send(message, reply_to),
             deliver=lambda message: (
-                self._on_request(message, source, None) if isinstance(message, Request) else None
+                self._on_request(message, None) if isinstance(message, Request) else None
             ),
             on_done=lambda: self._servers.pop(key, None),
         )
         transaction = ServerTransaction(request, source, driver, machine)
         self._servers[key] = (driver, transaction)
-        self._on_request(request, source, transaction)
+        self._on_request(request, transaction)
 
 
 def _server_key(request: Request, method: str) -> tuple[str, str, str]:
