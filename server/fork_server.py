@@ -18,12 +18,15 @@ import signal
 import socket
 import sys
 
+from loguru import logger
+
 from server.call_process import ConfigurationError, Session, run_call_process
 
 
 def main() -> None:
     """Loads ``SESSION`` (``module:function``), then forks on request until the server is gone."""
     control = socket.socket(fileno=int(sys.argv[1]))
+    logger.remove()  # until the session's own logs are set up: libraries greet at import
     try:
         session = _load(sys.argv[2])
         threads = len(os.listdir("/proc/self/task"))

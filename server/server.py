@@ -143,8 +143,7 @@ class Server:
     async def _end_calls(self, how: str) -> None:
         idle = asyncio.create_task(self.calls.wait_idle())
         deadline: float | None = self.settings.drain_secs
-        while not idle.done():
-            count = len(self.calls.running)
+        while not idle.done() and (count := len(self.calls.running)):
             if how == "drain":
                 logger.info(
                     f"Stopping when {count} calls are over, in {deadline:g} s at the latest"

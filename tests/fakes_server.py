@@ -1,10 +1,11 @@
-"""Stand-ins for the server's tests: a session without a line, and LiveKit's ``/agent`` and room API."""
+"""Stand-ins for the server's tests: a session without a line, LiveKit's ``/agent`` and rooms."""
 
 import asyncio
 import json
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,13 @@ from server.call_process import ConfigurationError
 from server.settings import fork_environment
 
 ROOT = Path(__file__).parent.parent
+
+
+async def until(condition: Callable[[], object], secs: float = 10) -> None:
+    """Waits for something in another process, which has no event to await."""
+    async with asyncio.timeout(secs):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
 
 
 def fork_server_environment() -> dict[str, str]:
@@ -67,8 +75,7 @@ class FakeSession:
                 raise RuntimeError("the session broke")
             case "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
-            case "killed once" if not Path(script["mark"]).exists():
-                Path(script["mark"]).touch()
+            case "killed once" if _first_time(script["mark"]):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "killed once":
                 command = await commands.get()
@@ -83,6 +90,14 @@ class FakeSession:
             case "errors":
                 log.add(ErrorRaised, source="LLM", message="no answer")
         log.add(CallEnded, outcome=outcome, reason=reason)
+
+
+def _first_time(mark: str) -> bool:
+    try:
+        Path(mark).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _record(path: str, secs: float) -> None:
@@ -120,6 +135,7 @@ class FakeLiveKit:
         self.callers: set[str] = set()
         self.delete_failures = 0
         self.connections = 0
+        self.authorization = ""
         self.socket: web.WebSocketResponse | None = None
         self._runner: web.AppRunner | None = None
 
@@ -143,6 +159,7 @@ class FakeLiveKit:
 
     async def _agent(self, request: web.Request) -> web.StreamResponse:
         self.connections += 1
+        self.authorization = request.headers["Authorization"]
         if self.refuse:
             return web.Response(status=self.refuse)
         self.socket = socket = web.WebSocketResponse()

@@ -12,7 +12,7 @@ from records.events import EVENT, AnyEvent
 from server.call_pool import CallPool
 from server.call_process import ConfigurationError
 from server.forked_process import ForkedProcess
-from tests.fakes_server import fork_server_environment
+from tests.fakes_server import fork_server_environment, until
 
 
 def pool_of(session: str = "load_session", warm: int = 1) -> CallPool:
@@ -36,12 +36,6 @@ def order(metadata: str = "", **after) -> dict:
 async def events_of(process: ForkedProcess) -> list[AnyEvent]:
     async with asyncio.timeout(10):
         return [EVENT.validate_json(line) async for line in process.lines()]
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def exit_of(process: ForkedProcess) -> int | None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from livekit.protocol import agent as proto
 from pydantic import SecretStr
 
 from records.call_record import CallRecord
@@ -16,7 +17,7 @@ from records.store import CallStore
 from server.call_process import ConfigurationError
 from server.server import Server
 from server.settings import Settings
-from tests.fakes_server import FakeLiveKit, fork_server_environment
+from tests.fakes_server import FakeLiveKit, fork_server_environment, until
 
 KEY = "api-key"
 
@@ -45,23 +46,15 @@ class RunningServer:
         assert (await self.livekit.offer(f"AJ_{room}", room)).available
         await self.livekit.assign(f"AJ_{room}", room, metadata)
         assert (await self.livekit.next("update_job")).job_id == f"AJ_{room}"
-        async with asyncio.timeout(5):
-            while True:
-                new = [c for c in self.server.calls.running if c.job.call_id not in before]
-                if new:
-                    return new[0].job.call_id
-                await asyncio.sleep(0.005)
+        await until(lambda: {c.job.call_id for c in self.server.calls.running} - before)
+        return next(iter({c.job.call_id for c in self.server.calls.running} - before))
 
     async def answered(self, call_id: str) -> None:
         call = self.server.calls.get(call_id)
-        async with asyncio.timeout(5):
-            while call and not any(e.type == "answered" for e in call.events):
-                await asyncio.sleep(0.005)
+        await until(lambda: not call or any(e.type == "answered" for e in call.events))
 
     async def over(self, call_id: str) -> CallRecord:
-        async with asyncio.timeout(10):
-            while self.server.calls.get(call_id):
-                await asyncio.sleep(0.005)
+        await until(lambda: not self.server.calls.get(call_id))
         record = await self.store.call(call_id)
         assert record
         return record
@@ -123,10 +116,9 @@ async def test_a_killed_call_process_is_replaced_while_the_caller_is_there(
     async with running(settings, livekit) as house:
         mark = str(tmp_path / "mark")
         call_id = await house.call("room-1", end="killed once", mark=mark, record=1.0)
-        async with asyncio.timeout(10):
-            while not any(e.type == "error_raised" for e in house.server.calls.get(call_id).events):
-                await asyncio.sleep(0.01)
-        house.server.calls.get(call_id).hang_up(politely=True)
+        call = house.server.calls.get(call_id)
+        await until(lambda: any(e.type == "error_raised" for e in call.events))
+        call.hang_up(politely=True)
         record = await house.over(call_id)
         assert record.reason == "second process"
         assert record.errors[0].message == "call process killed by SIGKILL"
@@ -184,9 +176,7 @@ async def test_a_draining_server_waits_for_its_calls_and_takes_no_more(settings,
         call_id = await house.call("room-1")
         await house.answered(call_id)
         house.server.stop("drain")
-        async with asyncio.timeout(5):
-            while not livekit.statuses[-1].status:  # WS_FULL
-                await asyncio.sleep(0.01)
+        await until(lambda: livekit.statuses[-1].status == proto.WorkerStatus.WS_FULL)
         assert not (await livekit.offer("AJ_2", "room-2")).available
         assert house.server.why_not_ready() == ["the server is stopping"]
         assert house.server.calls.get(call_id)
@@ -245,9 +235,7 @@ async def test_readiness_tells_what_is_missing(settings, livekit):
             assert answer.status == 200
         livekit.refuse = 401
         await livekit.socket.close()
-        async with asyncio.timeout(10):
-            while "LIVEKIT_API_SECRET" not in house.server.worker.problem:
-                await asyncio.sleep(0.01)
+        await until(lambda: "LIVEKIT_API_SECRET" in house.server.worker.problem)
         async with session.get(f"{url}/readyz") as answer:
             assert answer.status == 503
             assert "refused the key 'devkey'" in (await answer.json())["reasons"][0]

@@ -1,0 +1,138 @@
+"""``switchboard``: the command line."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+Command = Callable[[argparse.Namespace, list[str]], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command not in PASSED_ON:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    command: Command = options.run
+    try:
+        return command(options, rest)
+    except KeyboardInterrupt:
+        return 130
+
+
+PASSED_ON = frozenset({"demo", "up"})
+"""Commands whose further arguments are those of the program they start."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="switchboard", description="Telephone bots as Pipecat pipelines on LiveKit SIP."
+    )
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", title="commands"
+    )
+    _add_local(commands)
+    _add_serving(commands)
+    _add_reading(commands)
+    _add_bots(commands)
+    return parser
+
+
+def _add_local(commands) -> None:
+    for name, text, module in (
+        ("demo", "place one simulated call to the receptionist and judge it", "local.demo"),
+        ("up", "run everything on this machine: dial it with a softphone", "local.stack"),
+    ):
+        command = commands.add_parser(name, help=text, add_help=False)
+        command.set_defaults(run=_local, module=module)
+
+
+def _add_serving(commands) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="take calls from LiveKit",
+        description="Takes calls from LiveKit and serves the HTTP API. Settings come from the "
+        "environment and .env: LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET, the providers' "
+        "keys and SWITCHBOARD_*. SIGTERM waits for running calls, Ctrl-C ends them politely; "
+        "a second signal does not wait.",
+    )
+    serve.set_defaults(run=_serve)
+    check = commands.add_parser(
+        "check", help="name every problem of settings, bots, models and ports, with its remedy"
+    )
+    check.add_argument("--json", action="store_true", help="as a JSON list")
+    check.set_defaults(run=_check)
+
+
+def _add_reading(commands) -> None:
+    calls = commands.add_parser("calls", help="list calls, or show one")
+    calls.add_argument("id", nargs="?", help="a call's id; its first characters are enough")
+    calls.add_argument("--limit", type=int, default=20, help="how many (20)")
+    calls.add_argument("--json", action="store_true", help="as JSON")
+    calls.set_defaults(run=_calls)
+    tape = commands.add_parser(
+        "tape", help="measure a stereo recording: left the caller, right the bot"
+    )
+    tape.add_argument("file", type=Path, help="a WAV file")
+    tape.add_argument("--json", action="store_true", help="as JSON")
+    tape.set_defaults(run=_tape)
+
+
+def _add_bots(commands) -> None:
+    talk = commands.add_parser("talk", help="talk to a bot by microphone and speaker")
+    talk.add_argument("bot", help="name of a file in bots/")
+    talk.add_argument("--phone", action="store_true", help="sound like a telephone: 8 kHz, µ-law")
+    talk.set_defaults(run=_talk)
+    new = commands.add_parser("new", help="write a bot, its flow, rules and test")
+    new.add_argument("bot", help="its name: a-z, 0-9 and _")
+    new.set_defaults(run=_new)
+
+
+# A command imports what it needs itself: `--help` and `calls` must not load the speech models.
+
+
+def _local(options: argparse.Namespace, rest: list[str]) -> int:
+    from server.local_programs import run_local
+
+    return run_local(options.module, rest)
+
+
+def _serve(_: argparse.Namespace, __: list[str]) -> int:
+    from server.serve import serve
+
+    return serve()
+
+
+def _check(options: argparse.Namespace, _: list[str]) -> int:
+    from server.check import check
+
+    return check(as_json=options.json)
+
+
+def _calls(options: argparse.Namespace, _: list[str]) -> int:
+    from server.call_list import calls
+
+    return calls(options.id, limit=options.limit, as_json=options.json)
+
+
+def _tape(options: argparse.Namespace, _: list[str]) -> int:
+    from server.tape_command import tape
+
+    return tape(options.file, as_json=options.json)
+
+
+def _talk(options: argparse.Namespace, _: list[str]) -> int:
+    from server.bot_commands import talk_to
+
+    return talk_to(options.bot, phone=options.phone)
+
+
+def _new(options: argparse.Namespace, _: list[str]) -> int:
+    from server.bot_commands import write_new
+
+    return write_new(options.bot)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
