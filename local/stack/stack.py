@@ -21,7 +21,6 @@ from local.stack.plan import (
     LiveKitAccess,
     child_commands,
     child_environments,
-    write_exchange_config,
 )
 from local.stack.ports import HOST, Ports
 
@@ -78,6 +77,11 @@ class Stack:
 
     They start in parallel and end with this process, whatever ends it. ``up.json`` is there exactly
     while calls can be taken.
+
+    Parameters:
+        children: The processes by name: ``exchange``, ``providers``, ``server``.
+        address: How to reach them.
+        livekit: How to log in to LiveKit.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class Stack:
         self._lock: IO[str] | None = None
         self.children: dict[str, Child] = {}
         self.address = self._address()
+        self.livekit = config.livekit or LiveKitAccess.for_this_run(self.address.livekit)
 
     async def __aenter__(self) -> Self:
         """Start everything; see ``start``."""
@@ -191,14 +196,11 @@ class Stack:
 
     def _plan(self) -> dict[str, Child]:
         config = self._config
-        livekit = config.livekit or LiveKitAccess.for_this_run(self.address.livekit)
-        commands = child_commands(config.ports, config.data_dir, realistic=config.realistic)
+        commands = child_commands(config.ports, realistic=config.realistic)
         if config.livekit:
             del commands["exchange"]
-        else:
-            write_exchange_config(config.data_dir, config.ports, livekit)
         environments = child_environments(
-            config.environ, config.ports, livekit, self.address.api_key, config.data_dir
+            config.environ, config.ports, self.livekit, self.address.api_key, config.data_dir
         )
         environments["server"] |= config.settings
         self.logs_dir.mkdir(parents=True, exist_ok=True)
