@@ -221,8 +221,7 @@ def test_a_long_call_is_folded_fast():
         call.at(n + 0.2, TurnEnded, turn=n + 1, text="words and more")
         call.at(n + 0.5, TurnMeasured, turn=n + 1, latency=latency())
         call.at(n + 0.9, BotSpoke, turn=n + 1, text="an answer", interrupted=False)
-    began = time.perf_counter()
+    began = time.thread_time()
     record = CallRecord.fold(call.events)
     assert len(record.turns) == 2500
-    # A tenth of this on an idle machine.
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 0.3

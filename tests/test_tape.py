@@ -217,10 +217,9 @@ def test_five_minutes_are_measured_in_no_time():
     turns = [(n * 6.0 + 3, n * 6.0 + 5) for n in range(50)]
     caller = hiss(side(16000, 300, *turns), -60)
     bot = hiss(side(16000, 300, *[(n * 6.0 + 0.1, n * 6.0 + 2.4) for n in range(50)]), -55)
-    began = time.perf_counter()
+    began = time.thread_time()
     assert len(measure_tape(caller, bot, 16000).turns) == 49
-    # A fifth of this on an idle machine.
-    assert time.perf_counter() - began < 1.5
+    assert time.thread_time() - began < 0.5
 
 
 @pytest.fixture
