@@ -36,7 +36,6 @@ class CallPipeline:
         llm: None in a bot without words.
         context: What was said; None in a bot without words.
         aggregators: User and assistant halves of ``context``.
-    start: The strategy that holds the line; None where it cannot be held.
         start: The strategy that holds the line; None where it cannot be held.
     """
 

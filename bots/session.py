@@ -117,7 +117,6 @@ class _Call:
             if self._conversation:
                 await self._conversation.close(line_is_gone=self._line_is_gone)
             await self._transport.leave()
-            await self._witnesses.close()
 
     async def obey(self, commands: asyncio.Queue[dict]) -> None:
         """Carry out the server's commands."""
@@ -152,7 +151,7 @@ class _Call:
         self._witnesses.watch(self._conversation.pipeline.start)
         if not await self._get_ready(self._conversation):
             return
-        await self._answer()
+        await self._answer(bot)
         if not await self._gate.first(self._active.wait(), ACTIVE_SECS):
             self._gate.close(Ending("trunk_failure", "the answered call never became active"))
             return
@@ -187,7 +186,9 @@ class _Call:
         self._gate.close(Ending("provider_failure", reason))
         return False
 
-    async def _answer(self) -> None:
+    async def _answer(self, bot: Bot) -> None:
+        if bot.config.recording.keep:
+            self._witnesses.start_recording()
         await self._transport.publish()
         ready_secs = round(time.monotonic() - self._began, 4)
         self._log.add(BotReady, ready_secs=ready_secs)

@@ -1,17 +1,33 @@
 """A call without a line: a fake room, the phone in it, and the events of the call."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from livekit import rtc
+from pipecat.frames.frames import (
+    Frame,
+    LLMContextFrame,
+    LLMFullResponseEndFrame,
+    LLMFullResponseStartFrame,
+    TranscriptionFrame,
+    TTSAudioRawFrame,
+)
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
+from pipecat.services.llm_service import FunctionCallFromLLM, LLMService
+from pipecat.services.settings import LLMSettings, STTSettings, TTSSettings
+from pipecat.services.stt_service import STTService
+from pipecat.services.tts_service import TTSService
 
 from bots.bot import Bot, Bots
 from bots.job import CallJob
 from bots.session import run_call
+from processors.turn_models import load_turn_models
 from records.events import Event
 from records.log import EventLog
 from services.phrases import PhraseStore
@@ -81,8 +97,7 @@ class KeptPhrases(PhraseStore):
     """Every phrase is there: a tone of 50 ms a word."""
 
     async def get(self, tts_spec: str, voice: str, text: str, rate_hz: int) -> bytes | None:
-        samples = np.arange(int(rate_hz * 0.05) * len(text.split()))
-        return (np.sin(samples / 10) * 8000).astype(np.int16).tobytes()
+        return tone(text, rate_hz)
 
 
 @asynccontextmanager
@@ -97,7 +112,7 @@ async def a_call(
             bots=Bots({a_bot.name: a_bot}),
             providers=providers or Providers({}),
             phrases=KeptPhrases(tmp_path / "phrases"),
-            models=_models() if a_bot.talks else None,  # pyright: ignore
+            models=load_turn_models(),
             log=EventLog("c1", phone.events.append),
             commands=phone.commands,
             data_dir=tmp_path,
@@ -110,7 +125,122 @@ async def a_call(
         await asyncio.wait({phone.running}, timeout=10)
 
 
-def _models():
-    from processors.turn_models import load_turn_models
+class FakeSTT(STTService):
+    """Hears what the test says."""
 
-    return load_turn_models()
+    def __init__(self):
+        super().__init__(settings=STTSettings(model=None, language=None), ttfs_p99_latency=0.25)
+        self.setup_fails = False
+        self.setup_waits: asyncio.Event | None = None
+
+    async def setup(self, setup: FrameProcessorSetup):
+        await super().setup(setup)
+        if self.setup_waits:
+            await self.setup_waits.wait()
+        if self.setup_fails:
+            await self.refuse()
+
+    async def refuse(self) -> None:
+        """The provider rejects the key."""
+        await self.push_error("401", force_treat_as_permanent=True)
+
+    async def run_stt(self, audio: bytes):
+        yield None
+
+    async def hear(self, text: str) -> None:
+        frame = TranscriptionFrame(text, "caller", "2026-11-21T18:00:00Z", finalized=True)
+        await self.push_frame(frame)
+
+
+class ScriptedLLM(LLMService):
+    """Answers each request with the next of ``replies``: words, a tool call, both, or an error.
+
+    ``requests`` are the messages of each request, ``tools`` the names offered with the last one.
+    """
+
+    def __init__(self, replies: Sequence[Any], system_instruction: str | None = None):
+        names = [field.name for field in dataclasses.fields(LLMSettings) if field.name != "extra"]
+        given = dict.fromkeys(names) | {"system_instruction": system_instruction}
+        super().__init__(settings=LLMSettings(**given))
+        self.replies = list(replies)
+        self.requests: list[list[Any]] = []
+        self.tools: list[str] = []
+        self.system: str | None = None
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection):
+        await super().process_frame(frame, direction)
+        if isinstance(frame, LLMContextFrame):
+            await self._answer(frame.context)
+        else:
+            await self.push_frame(frame, direction)
+
+    async def _answer(self, context: LLMContext) -> None:
+        self.requests.append(list(context.get_messages()))
+        self.system = self._settings.system_instruction
+        self.tools = [t.name for t in getattr(context.tools, "standard_tools", [])]
+        await self.push_frame(LLMFullResponseStartFrame())
+        for part in self._next_reply():
+            if isinstance(part, Exception):
+                await self.push_error("The model failed", exception=part)
+            elif isinstance(part, str):
+                for word in part.split():
+                    await self._push_llm_text(word + " ")
+            else:
+                await self._run_tool(context, part)
+        await self.push_frame(LLMFullResponseEndFrame())
+
+    async def _run_tool(self, context: LLMContext, part: tuple[str, dict[str, Any]]) -> None:
+        number = str(len(self.requests))
+        call = FunctionCallFromLLM(
+            context=context, tool_call_id=number, function_name=part[0], arguments=part[1]
+        )
+        await self.run_function_calls([call])
+
+    def _next_reply(self) -> list[Any]:
+        reply = self.replies.pop(0) if self.replies else "All right."
+        return reply if isinstance(reply, list) else [reply]
+
+
+class ToneTTS(TTSService):
+    """Says every sentence as a tone, 50 ms a word."""
+
+    def __init__(self):
+        super().__init__(
+            settings=TTSSettings(model=None, voice=None, language=None),
+            push_start_frame=True,
+            push_stop_frames=True,
+        )
+        self.said: list[str] = []
+        self.silent = False
+
+    async def run_tts(self, text: str, context_id: str):
+        self.said.append(text)
+        if not self.silent:
+            yield TTSAudioRawFrame(tone(text, 24000), 24000, 1, context_id=context_id)
+
+
+def tone(text: str, rate_hz: int) -> bytes:
+    samples = np.arange(int(rate_hz * 0.05) * len(text.split()))
+    return (np.sin(samples / 10) * 8000).astype(np.int16).tobytes()
+
+
+class FakeProviders:
+    """One STT, one LLM with a script, one TTS."""
+
+    def __init__(self, *replies: Any):
+        self.replies = replies
+        self.the_stt = FakeSTT()
+        self.the_tts = ToneTTS()
+        self.the_llm = ScriptedLLM(replies)
+
+    def stt(self, spec: str, *, language: str | None = None) -> STTService:
+        return self.the_stt
+
+    def llm(self, spec: str, system_instruction: str | None = None) -> LLMService:
+        self.the_llm = ScriptedLLM(self.replies, system_instruction)
+        return self.the_llm
+
+    def tts(
+        self, spec: str, *, voice: str | None = None, language: str | None = None
+    ) -> TTSService:
+        return self.the_tts

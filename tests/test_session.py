@@ -5,13 +5,17 @@ import dataclasses
 
 import pytest
 from livekit import rtc
+from loguru import logger
 
 from bots.bot import Bot
 from bots.config import BotConfig, Limits
 from bots.job import CallJob
 from processors.echo import EchoProcessor
+from records.wav import read_stereo
 from tests.fakes_room import FakeRoom, until
 from tests.fakes_session import a_call
+
+logger.remove()
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +68,28 @@ async def test_the_callers_audio_comes_back(tmp_path):
             await line.aclose()
         phone.hang_up()
         await phone.over()
+
+
+async def test_a_call_is_recorded_from_its_answer_to_its_end(tmp_path):
+    path = tmp_path / "c1.wav"
+    async with a_call(echo_bot(), tmp_path, recording_path=str(path)) as phone:
+        await phone.happened("caller_joined")
+        assert not path.exists()
+        await phone.answered()
+        await until(path.exists)
+        phone.hang_up()
+        await phone.over()
+    assert read_stereo(path)[2] == 16000
+
+
+async def test_a_bot_may_keep_no_recording(tmp_path):
+    path = tmp_path / "c1.wav"
+    bot = echo_bot(recording={"keep": False})
+    async with a_call(bot, tmp_path, recording_path=str(path)) as phone:
+        await phone.answered()
+        phone.hang_up()
+        await phone.over()
+    assert not path.exists()
 
 
 async def test_a_number_nobody_claims_is_rejected_unanswered(tmp_path):
