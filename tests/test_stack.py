@@ -188,7 +188,7 @@ async def test_a_second_stack_in_one_folder_is_refused_and_a_stale_file_removed(
 
 def test_secrets_travel_by_environment_and_only_to_who_needs_them(tmp_path: Path):
     livekit = LiveKitAccess.for_this_run("ws://127.0.0.1:1")
-    commands = child_commands(Ports(), tmp_path)
+    commands = child_commands(Ports())
     environ = {"PATH": "/bin", "OPENAI_API_KEY": "sk-real", "LIVEKIT_API_SECRET": "real"}
     found = child_environments(environ, Ports(), livekit, "the-api-key", tmp_path)
     assert not [c for c in commands.values() if livekit.api_secret in c or "the-api-key" in c]

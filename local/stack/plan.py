@@ -1,11 +1,9 @@
-"""What each process of the stack is started with: command, environment, configuration."""
+"""What each process of the stack is started with: command and environment."""
 
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import yaml
 
 from local.stack.ports import HOST, Ports
 
@@ -55,12 +53,12 @@ class LiveKitAccess:
 
 
 def child_commands(
-    ports: Ports, data_dir: Path, *, realistic: bool = False, rules_dir: Path = Path("flows")
+    ports: Ports, *, realistic: bool = False, rules_dir: Path = Path("flows")
 ) -> dict[str, list[str]]:
     """Arguments of Python, by child; without secrets."""
-    exchange = ["-m", "local.exchange", "--config", str(exchange_config_path(data_dir))]
-    exchange += ["--host", HOST, "--http-port", str(ports.livekit)]
+    exchange = ["-m", "local.exchange", "--host", HOST, "--http-port", str(ports.livekit)]
     exchange += ["--rtc-port", str(ports.media), "--sip-port", str(ports.sip)]
+    exchange += ["--webhook-url", f"http://{HOST}:{ports.api}/webhooks/livekit"]
     providers = ["-m", "local.providers", "--host", HOST, "--port", str(ports.providers)]
     return {
         "exchange": exchange + (["--realistic"] if realistic else []),
@@ -96,16 +94,3 @@ def child_environments(
         "SWITCHBOARD_DATA": str(data_dir),
     }
     return {"exchange": base | keys, "providers": base, "server": base | keys | server}
-
-
-def exchange_config_path(data_dir: Path) -> Path:
-    """Where the exchange's configuration of this run lies."""
-    return data_dir / "exchange.yaml"
-
-
-def write_exchange_config(data_dir: Path, ports: Ports, livekit: LiveKitAccess) -> None:
-    """A trunk for every number and a room a call, with the bot's worker in it."""
-    config = {
-        "webhooks": [f"http://{HOST}:{ports.api}/webhooks/livekit"],
-    }
-    exchange_config_path(data_dir).write_text(yaml.safe_dump(config, sort_keys=False))

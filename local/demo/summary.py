@@ -1,0 +1,110 @@
+"""What a call came to: turns, times, outcome, and where everything lies."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from local.callers.report import CallReport
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the call was right, and what was not.
+
+    Parameters:
+        failures: Sentences; empty if all was right.
+    """
+
+    failures: Sequence[str]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the demo may end with 0."""
+        return not self.failures
+
+
+def judge(report: CallReport, records: Sequence[dict[str, Any]], outcome: str | None) -> Verdict:
+    """What the caller heard, the outcome, and exactly one record."""
+    failures = list(report.failures)
+    if len(records) != 1:
+        failures.append(f"{len(records)} records of the call instead of one")
+    for record in records:
+        if outcome and record["outcome"] != outcome:
+            failures.append(f"outcome {record['outcome']} instead of {outcome}")
+        failures += [f"error in {e['source']}: {e['message']}" for e in record["errors"]]
+        if not record["recording"]:
+            failures.append("the call has no recording")
+    return Verdict(failures)
+
+
+def show_summary(
+    console: Console, report: CallReport, record: dict[str, Any] | None, verdict: Verdict
+) -> None:
+    """Print turns, times and places."""
+    if record:
+        console.print(_turns(record))
+    for sentence in _figures(report, record):
+        console.print(f"  {sentence}", highlight=False, markup=False)
+    for failure in verdict.failures:
+        console.print(f"  ✗ {failure}", style="red", highlight=False, markup=False)
+    heard = sum(finding.passed for finding in report.findings)
+    if verdict.passed:
+        text = f"✓ the caller heard all {heard} things it expected; one record, outcome as expected"
+        console.print(f"  {text}", style="bold green", highlight=False)
+
+
+def _turns(record: dict[str, Any]) -> Table:
+    table = Table(title="turns", title_justify="left", box=None, padding=(0, 2))
+    table.add_column("#", justify="right", style="dim")
+    table.add_column("caller, as recognised", ratio=3)
+    table.add_column("bot, as played", ratio=4)
+    table.add_column("tools", style="magenta")
+    table.add_column("heard on tape", justify="right", style="bold yellow")
+    table.add_column("traced", justify="right", style="yellow")
+    for turn in record["turns"]:
+        table.add_row(
+            str(turn["number"] or ""),
+            turn["caller_text"],
+            turn["bot_text"] + (" …" if turn["interrupted"] else ""),
+            ", ".join(turn["tools"]),
+            _secs(turn["heard_secs"]),
+            _secs(turn["traced_secs"]),
+        )
+    return table
+
+
+def _figures(report: CallReport, record: dict[str, Any] | None) -> list[str]:
+    sentences: list[str] = []
+    if report.answer_secs is not None:
+        greeting = report.first_audio_secs
+        sentences.append(
+            f"answered {report.answer_secs * 1000:.0f} ms after the INVITE"
+            + (f", greeting {greeting * 1000:.0f} ms later" if greeting is not None else "")
+            + f"; {report.secs:.1f} s, {report.lost_packets} packets lost"
+        )
+    if report.tape:
+        heard = sorted(turn.heard_secs for turn in report.tape.turns)
+        if heard:
+            sentences.append(
+                f"answers heard on the caller's tape: median {heard[len(heard) // 2]:.2f} s, "
+                f"longest {heard[-1]:.2f} s"
+            )
+        for stop in report.tape.interruptions:
+            sentences.append(
+                f"interrupted at {stop.caller_started_at:.1f} s: "
+                f"the bot was silent {stop.secs * 1000:.0f} ms later"
+            )
+    if record:
+        sentences.append(f"outcome   {record['outcome']} ({record['reason'] or 'no reason given'})")
+        sentences.append(f"record    {record['call_id']}")
+        sentences.append(f"recording {record['recording']}")
+    if report.tape_path:
+        sentences.append(f"caller's own tape {report.tape_path}")
+    return sentences
+
+
+def _secs(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} s"
