@@ -66,6 +66,7 @@ class Conversation:
         self._now = now
         self._running: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
+        self._greeting: Frame | None = None
         self.pipeline = build_pipeline(
             bot,
             transport,
@@ -83,6 +84,8 @@ class Conversation:
 
     async def start(self, secs: float) -> bool:
         """Connect all services; whether they are ready within ``secs``, and nothing ended it."""
+        if self.bot.config.greeting:
+            self._greeting = await self._spoken(self.bot.config.greeting)
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(self.worker)
         self._running = asyncio.create_task(runner.run())
@@ -92,12 +95,10 @@ class Conversation:
     async def open(self) -> None:
         """Begin to talk: enter the flow and greet. The caller can hear the bot now."""
         self._watch.answered = True
-        greeting = self.bot.config.greeting
-        frame = await self._spoken(greeting) if greeting else None
         if self.bot.flow:
             await self._enter_flow(self.bot.flow)
-        if frame:
-            await self.worker.queue_frame(frame)
+        if self._greeting:
+            await self.worker.queue_frame(self._greeting)
 
     async def say(self, text: str, *, at_once: bool = False) -> None:
         """Say a sentence, kept or synthesised.
