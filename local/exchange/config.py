@@ -49,7 +49,6 @@ class TrunkConfig(_Strict):
         allowed_numbers: Calling numbers.
         include_headers: Which SIP headers become attributes ``sip.h.<name>``.
         ringing_timeout_secs: How long it rings before 486.
-        media_timeout_secs: How long the phone may send nothing.
     """
 
     name: str
@@ -64,7 +63,6 @@ class TrunkConfig(_Strict):
     include_headers: Literal["none", "x", "all"] = "none"
     ringing_timeout_secs: float = 180.0
     max_call_duration_secs: float = 86_400.0
-    media_timeout_secs: float = 0.0
 
     @model_validator(mode="after")
     def _reachable(self) -> "TrunkConfig":
@@ -113,6 +111,8 @@ class ExchangeConfig(_Strict):
         users: SIP digest users (name: password) that every call must be one of, if there are any.
         trusted: Networks that SIP packets may come from.
         realistic: Add the delays measured on livekit-server and livekit-sip.
+        media_timeout_initial_secs: An answered phone may send nothing for so long at first.
+        media_timeout_secs: And for so long later.
     """
 
     api_key: str = "devkey"
@@ -124,6 +124,8 @@ class ExchangeConfig(_Strict):
     users: dict[str, SecretStr] = Field(default_factory=dict)
     trusted: tuple[str, ...] = ()
     realistic: bool = False
+    media_timeout_initial_secs: float = 30.0
+    media_timeout_secs: float = 15.0
     webhooks: tuple[str, ...] = ()
     trunks: tuple[TrunkConfig, ...] = ()
     rules: tuple[RuleConfig, ...] = ()

@@ -4,11 +4,18 @@ from aiohttp import web
 from loguru import logger
 
 from local.exchange.config import ExchangeConfig
+from local.exchange.dispatch import Dispatcher
+from local.exchange.dispatch_service import AgentDispatchService
+from local.exchange.gateway import SipGateway
 from local.exchange.network import ONLY_LOOPBACK_REMEDY, only_loopback
 from local.exchange.room_service import RoomService
 from local.exchange.rooms import Rooms
 from local.exchange.signalling import Signalling
+from local.exchange.sip_service import SipService
+from local.exchange.telephony_config import load_telephony
 from local.exchange.twirp import TwirpApi
+from local.exchange.webhooks import Webhooks
+from local.exchange.worker_hub import WorkerHub
 
 _MAX_BODY_BYTES = 4 << 20
 _SHUTDOWN_SECS = 2.0
@@ -22,6 +29,14 @@ class Exchange:
         self.keys = {config.api_key: config.api_secret.get_secret_value()}
         self.rooms = Rooms(self.keys, config.host, config.rtc_port)
         self._signalling = Signalling(self.rooms)
+        self._workers = WorkerHub(self.keys, self.rooms.server_info)
+        self.dispatcher = Dispatcher(
+            self.rooms, self._workers, config.api_key, realistic=config.realistic
+        )
+        self._webhooks = Webhooks(config.webhooks, config.api_key, self.keys[config.api_key])
+        self.rooms.on_event.append(self._webhooks.on_event)
+        self.telephony = load_telephony(config)
+        self._gateway = SipGateway(config, self.rooms, self.telephony)
         self._runner: web.AppRunner | None = None
         self._http_port = 0
 
@@ -52,14 +67,23 @@ class Exchange:
         """Address for livekit-api."""
         return f"http://{self.config.host}:{self._http_port}"
 
+    @property
+    def sip_address(self) -> str:
+        """Where phones call, ``host:port`` over UDP."""
+        host, port = self._gateway.address
+        return f"{host}:{port}"
+
     def describe(self) -> str:
         """Say where it listens, in one line."""
-        return f"LiveKit {self.url}, media udp/{self.rooms.ice.port}"
+        return f"LiveKit {self.url}, SIP udp/{self.sip_address}, media udp/{self.rooms.ice.port}"
 
     async def close(self) -> None:
         """End all calls, rooms and connections."""
+        await self._gateway.close()
         await self._signalling.close()
         await self.rooms.close()
+        await self.dispatcher.close()
+        await self._webhooks.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -67,7 +91,12 @@ class Exchange:
         app = web.Application(client_max_size=_MAX_BODY_BYTES)
         app.add_routes([web.get("/", _alive)])
         app.add_routes(self._signalling.routes())
-        services = {"livekit.RoomService": RoomService(self.rooms)}
+        app.add_routes(self._workers.routes())
+        services = {
+            "livekit.RoomService": RoomService(self.rooms),
+            "livekit.AgentDispatchService": AgentDispatchService(self.rooms, self.dispatcher),
+            "livekit.SIP": SipService(self.telephony),
+        }
         app.add_routes(TwirpApi(self.keys, services).routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECS)
         await self._runner.setup()
@@ -75,6 +104,7 @@ class Exchange:
         await site.start()
         self._http_port = self._runner.addresses[0][1]
         self.rooms.start()
+        await self._gateway.start()
 
 
 async def _alive(request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from livekit.protocol import models
 from livekit.protocol import rtc as pb
 
 from local.exchange.ids import new_id
+from local.exchange.masking import masked
 from local.exchange.rtp import RtpPacket
 from local.exchange.track import Track
 
@@ -73,7 +74,7 @@ class Participant:
         self._subscription_permission: pb.SubscriptionPermission | None = None
 
     def __str__(self) -> str:
-        return f"{self.room.name}/{self.identity}"
+        return masked(f"{self.room.name}/{self.identity}")
 
     @property
     def identity(self) -> str:

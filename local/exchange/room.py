@@ -8,6 +8,7 @@ from livekit.protocol import models
 from livekit.protocol import room as room_pb
 
 from local.exchange.ids import new_id, random_text
+from local.exchange.masking import masked
 from local.exchange.participant import Info, Participant
 from local.exchange.track import Track
 
@@ -63,6 +64,9 @@ class Room:
         self.ever_joined = False
         self.left_at = time.monotonic()
         self._speaking: set[str] = set()
+
+    def __str__(self) -> str:
+        return masked(self.name)
 
     def configure(self, config: room_pb.CreateRoomRequest | room_pb.RoomConfiguration) -> None:
         """Take time-outs, limits and metadata over; 0 and empty leave what was there."""

@@ -151,7 +151,7 @@ class Rooms:
                     if isinstance(participant, RtcParticipant):
                         self._check(participant, refresh=refresh)
                 if room.is_idle(now):
-                    logger.info(f"{room.name}: nobody left, room closed")
+                    logger.info(f"{room}: nobody left, room closed")
                     self.end(room, models.ROOM_CLOSED)
 
     def _check(self, participant: RtcParticipant, *, refresh: bool) -> None:

@@ -6,6 +6,8 @@ from aiohttp import web
 from livekit.protocol import rtc as pb
 from loguru import logger
 
+from local.exchange.masking import masked
+
 _MAX_MESSAGES = 512
 _MAX_BYTES = 4 << 20
 _CLOSE_SECS = 0.5
@@ -36,7 +38,7 @@ class SignalQueue:
             return
         data = message.SerializeToString()
         if self._queue.qsize() >= _MAX_MESSAGES or self._bytes + len(data) > _MAX_BYTES:
-            logger.warning(f"{self._name}: reads too slowly, signal connection cut")
+            logger.warning(f"{masked(self._name)}: reads too slowly, signal connection cut")
             self._finished = True
             if isinstance(self._transport, asyncio.Transport):
                 self._transport.abort()

@@ -14,6 +14,7 @@ from loguru import logger
 
 from local.exchange.join import Join, JoinError, check_join
 from local.exchange.limits import TokenBucket
+from local.exchange.masking import masked
 from local.exchange.participant import Info
 from local.exchange.rooms import Rooms
 from local.exchange.rtc_participant import RtcParticipant
@@ -85,7 +86,7 @@ class Signalling:
             begin = self._resume if join.request.reconnect else self._join
             participant = begin(join, send)
         except JoinError as exc:
-            logger.warning(f"{join.room}/{join.claims.identity}: join refused, {exc.text}")
+            logger.warning(f"{masked(join.room)}: join refused, {exc.text}")
             return
         if participant is None:
             return
