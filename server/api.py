@@ -109,6 +109,8 @@ class Api:
                 raise
             detail = error.text if error.status == 413 else ""
             return ApiProblem(error.status, error.reason, detail or "").response(request.path)
+        except ConnectionError:
+            raise  # the client went away, which aiohttp knows how to take
         except Exception as error:  # the border of a handler
             logger.opt(exception=error).error(f"{request.method} {request.path} failed")
             return ApiProblem(500, "Internal Server Error", "the log says more").response(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
+from records.redaction import mask_numbers
+
 if TYPE_CHECKING:
     from loguru import Message, Record
 
@@ -21,12 +23,19 @@ def set_up_logs(form: str, level: str) -> None:
         level: The lowest level that is written.
     """
     logger.remove()
+    logger.configure(patcher=_mask)
     # Tracebacks without the values of variables, which may be secrets or a caller's words.
     if form == "json":
         logger.add(_write_json, level=level, format="{message}", diagnose=False, backtrace=False)
     else:
         logger.add(sys.stderr, level=level, format=_text, diagnose=False, backtrace=False)
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
+
+
+def _mask(record: "Record") -> None:
+    """Rooms and identities are named after callers; whole numbers appear at DEBUG only."""
+    if record["level"].no > logger.level("DEBUG").no:
+        record["message"] = mask_numbers(record["message"])
 
 
 def _text(record: "Record") -> str:
