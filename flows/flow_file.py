@@ -59,5 +59,5 @@ def _join(path: Path, config: FlowConfig) -> tuple[Flow | None, list[Problem]]:
 def _problem_of(path: Path, details: Mapping[str, Any]) -> Problem:
     key = ".".join(str(part) for part in details["loc"])
     if details["type"] == "extra_forbidden":
-        return Problem(str(path), key, "is no key of a flow", "see docs/first-bot.md")
+        return Problem(str(path), key, "is no key of a flow", "remove it")
     return Problem(str(path), key, details["msg"], "mend this key")
