@@ -19,7 +19,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from tests.fakes_room import FakeParticipant, FakeRoom, running_call, until
-from transports import livekit_sip_client
+from transports import caller_presence
 from transports.caller_audio import CallerAudio
 from transports.line_error import LineError
 from transports.livekit_sip import LiveKitSIPTransport
@@ -178,7 +178,7 @@ async def test_our_own_leaving_is_not_reported_as_the_callers():
 
 @pytest.mark.parametrize("back", [True, False])
 async def test_a_reconnect_is_not_taken_for_a_hang_up(monkeypatch, back):
-    monkeypatch.setattr(livekit_sip_client, "GONE_GRACE_SECS", 0.02)
+    monkeypatch.setattr(caller_presence, "GONE_GRACE_SECS", 0.02)
     reasons = []
     async with running_call() as (transport, _, _):
         transport.add_event_handler("on_call_ended", lambda _, reason: reasons.append(reason))

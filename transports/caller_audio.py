@@ -29,6 +29,7 @@ class CallerAudio:
         self._stream: rtc.AudioStream | None = None
         self._reader: asyncio.Task[None] | None = None
         self._listening = False
+        self._switching = asyncio.Lock()
 
     @property
     def backlog_secs(self) -> float:
@@ -37,14 +38,27 @@ class CallerAudio:
 
     async def open(self, track: rtc.Track) -> None:
         """Reads ``track`` from now on, instead of an earlier one (a reconnect, a republish)."""
-        await self.close()
-        self._stream = rtc.AudioStream(
-            track, sample_rate=self.rate_hz, num_channels=1, frame_size_ms=FRAME_MS
-        )
-        self._reader = asyncio.create_task(self._read(self._stream), name="caller_audio")
+        async with self._switching:
+            await self._release()
+            self._stream = rtc.AudioStream(
+                track, sample_rate=self.rate_hz, num_channels=1, frame_size_ms=FRAME_MS
+            )
+            self._reader = asyncio.create_task(self._read(self._stream), name="caller_audio")
 
     async def close(self) -> None:
         """Releases the native stream; idempotent."""
+        async with self._switching:
+            await self._release()
+
+    async def frames(self) -> AsyncIterator[rtc.AudioFrame]:
+        """Yields 16-bit mono frames from now on; what came before nobody listened is gone."""
+        while not self._frames.empty():
+            self._frames.get_nowait()
+        self._listening = True
+        while True:
+            yield await self._frames.get()
+
+    async def _release(self) -> None:
         stream, self._stream = self._stream, None
         reader, self._reader = self._reader, None
         if stream:
@@ -55,14 +69,6 @@ class CallerAudio:
                 logger.warning(f"Caller's audio stream not closed after {CLOSE_SECS} s")
         if reader:
             reader.cancel()
-
-    async def frames(self) -> AsyncIterator[rtc.AudioFrame]:
-        """Yields 16-bit mono frames from now on; what came before nobody listened is gone."""
-        while not self._frames.empty():
-            self._frames.get_nowait()
-        self._listening = True
-        while True:
-            yield await self._frames.get()
 
     async def _read(self, stream: rtc.AudioStream) -> None:
         async for event in stream:

@@ -7,6 +7,7 @@ the tests notice when they move.
 import asyncio
 
 from livekit import rtc
+from livekit.rtc.participant import PublishDTMFError
 from loguru import logger
 from pipecat.frames.frames import (
     EndFrame,
@@ -57,12 +58,10 @@ class SIPInputTransport(LiveKitInputTransport):
     _client: LiveKitSIPClient
 
     async def _audio_in_task_handler(self):
-        identity = ""
         async for frame in self._client.audio.frames():
-            identity = identity or self._client.caller_identity
             await self.push_audio_frame(
                 UserAudioRawFrame(
-                    user_id=identity,
+                    user_id=self._client.caller.identity,
                     audio=bytes(frame.data.cast("B")),
                     sample_rate=frame.sample_rate,
                     num_channels=1,
@@ -94,10 +93,13 @@ class SIPOutputTransport(LiveKitOutputTransport):
         await self._client.disconnect()
 
     async def _write_dtmf_native(self, frame: OutputDTMFFrame | OutputDTMFUrgentFrame):
-        for i, button in enumerate(frame.buttons or []):
-            if i:
-                await asyncio.sleep(DTMF_GAP_SECS)
-            await self._client.send_dtmf(button.value)
+        try:
+            for i, button in enumerate(frame.buttons or []):
+                if i:
+                    await asyncio.sleep(DTMF_GAP_SECS)
+                await self._client.send_dtmf(button.value)
+        except PublishDTMFError as e:
+            await self.push_error("Digits were not sent", exception=e)
 
 
 class LiveKitSIPTransport(LiveKitTransport):

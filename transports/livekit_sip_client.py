@@ -4,7 +4,6 @@ Overrides private methods of Pipecat 1.14.0 (``LiveKitTransportClient``); the te
 move.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,31 +12,26 @@ from livekit.rtc.participant import PublishTrackError
 from loguru import logger
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.transports.livekit.transport import (
+    DTMF_CODE_MAP,
     LiveKitCallbacks,
     LiveKitParams,
     LiveKitTransportClient,
 )
 from pipecat.utils.asyncio.task_manager import TaskManager
 
+from records.redaction import mask_numbers
 from transports.call_info import CallInfo
 from transports.caller_audio import CallerAudio
+from transports.caller_presence import CallerPresence
 from transports.line_error import LineError
 from transports.pausable_source import PausableSource, PlayoutTap
-
-# Losing the caller without a reason may be the first sign of a reconnect of our own.
-GONE_GRACE_SECS = 1.0
-RECONNECT_SECS = 15.0
-
-_SIP = rtc.ParticipantKind.PARTICIPANT_KIND_SIP
 
 
 class LiveKitSIPClient(LiveKitTransportClient):
     """Joins the room without a track, listens to the caller only, publishes when told.
 
-    Knows the caller from everyone else in the room, and a caller who is gone from a connection that
-    is.
-
     Parameters:
+        caller: Who the caller is.
         audio: The caller's audio.
         tap: Is told what the bot's track really plays; set it before ``publish()``.
     """
@@ -71,13 +65,10 @@ class LiveKitSIPClient(LiveKitTransportClient):
         super().__init__(url, token, room_name, params, callbacks, transport_name)
         self.tap: PlayoutTap | None = None
         self.audio = CallerAudio(params.audio_in_sample_rate or 16000)
-        self._caller = caller
-        self._caller_joined = asyncio.Event()
+        self.caller = CallerPresence(caller)
         self._on_caller_changed = on_caller_changed
         self._on_call_ended = on_call_ended
         self._ended = False
-        self._reconnecting = False
-        self._reconnected = asyncio.Event()
         self._out_sample_rate = params.audio_out_sample_rate or 0
 
     @property
@@ -87,13 +78,8 @@ class LiveKitSIPClient(LiveKitTransportClient):
 
     @property
     def room_name(self) -> str:
-        """The room, for messages."""
-        return self._room_name
-
-    @property
-    def caller_identity(self) -> str:
-        """The caller's identity, or nothing while unknown."""
-        return self._caller or ""
+        """The room, for messages: a room is often named after the caller's number."""
+        return mask_numbers(self._room_name)
 
     @property
     def connected(self) -> bool:
@@ -103,17 +89,7 @@ class LiveKitSIPClient(LiveKitTransportClient):
     @property
     def call_info(self) -> CallInfo | None:
         """The caller, while in the room."""
-        if self._room:
-            for participant in self._room.remote_participants.values():
-                if self.is_caller(participant):
-                    return CallInfo.from_attributes(participant.identity, participant.attributes)
-        return None
-
-    def is_caller(self, participant: rtc.Participant) -> bool:
-        """Whether this is the caller; a second SIP leg is a person being consulted."""
-        if self._caller is None and participant.kind == _SIP:
-            self._caller = participant.identity
-        return participant.identity == self._caller
+        return self.caller.find(self._room) if self._room else None
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Takes the pipeline's task manager and rates; both halves of the transport call this."""
@@ -136,14 +112,14 @@ class LiveKitSIPClient(LiveKitTransportClient):
             except rtc.ConnectError as e:
                 raise LineError(
                     "cannot_connect",
-                    f"Cannot join room {self._room_name} at {self._url}: {e.message}. "
+                    f"Cannot join room {self.room_name} at {self._url}: {e.message}. "
                     "Check the server, the token, and that this host has an interface other "
                     "than loopback.",
                     retryable=True,
                 ) from e
             self._participant_id = self._room.local_participant.identity
             self._connected = True
-            logger.info(f"{self}: joined {self._room_name} as {self._participant_id}")
+            logger.info(f"{self}: joined {self.room_name}")
         await self._callbacks.on_connected()
         for participant in list(self.room.remote_participants.values()):
             await self._async_on_participant_connected(participant)
@@ -154,12 +130,12 @@ class LiveKitSIPClient(LiveKitTransportClient):
         Raises:
             LineError: ``room_closed`` or ``caller_left``.
         """
-        await self._caller_joined.wait()
+        await self.caller.seen.wait()
         if info := self.call_info:
             return info
         if self._connected:
-            raise LineError("caller_left", f"The caller left room {self._room_name}")
-        raise LineError("room_closed", f"Room {self._room_name} was closed before the call began")
+            raise LineError("caller_left", f"The caller left room {self.room_name}")
+        raise LineError("room_closed", f"Room {self.room_name} was closed before the call began")
 
     async def publish(self) -> None:
         """Publishes the bot's track, once: the SIP bridge answers the call.
@@ -184,7 +160,17 @@ class LiveKitSIPClient(LiveKitTransportClient):
                 raise LineError("cannot_publish", f"Cannot publish: {e.message}") from e
             self._audio_track = track
             self._audio_source = PausableSource(source, self.tap)  # pyright: ignore[reportAttributeAccessIssue]
-            logger.info(f"{self}: published in {self._room_name}")
+            logger.info(f"{self}: published in {self.room_name}")
+
+    async def send_dtmf(self, digit: str) -> None:
+        """Sends one digit to the phone.
+
+        Raises:
+            PublishDTMFError: If the room refuses it.
+        """
+        if self._connected:
+            code = DTMF_CODE_MAP[digit]
+            await self.room.local_participant.publish_dtmf(code=code, digit=digit)
 
     async def disconnect(self) -> None:
         """Leaves the room and releases every native handle; idempotent."""
@@ -197,7 +183,7 @@ class LiveKitSIPClient(LiveKitTransportClient):
             await self.audio.close()
             await self.room.disconnect()
             await self._close_output_sources()
-            logger.info(f"{self}: left {self._room_name}")
+            logger.info(f"{self}: left {self.room_name}")
         await self._callbacks.on_disconnected()
 
     def _open_room(self) -> rtc.Room:
@@ -208,8 +194,7 @@ class LiveKitSIPClient(LiveKitTransportClient):
         room.on("track_subscribed")(self._on_track_subscribed_wrapper)
         room.on("data_received")(self._on_data_received_wrapper)
         room.on("sip_dtmf_received")(self._on_sip_dtmf_received_wrapper)
-        room.on("reconnecting")(self._on_reconnecting)
-        room.on("reconnected")(self._on_reconnected)
+        self.caller.watch(room)
         room.on("disconnected")(self._on_disconnected_wrapper)
         return room
 
@@ -217,55 +202,33 @@ class LiveKitSIPClient(LiveKitTransportClient):
         assert self._task_manager is not None
         self._task_manager.create_task(coroutine, f"{self}::{name}")
 
-    def _on_reconnecting(self) -> None:
-        logger.warning(f"{self}: connection to {self._room_name} lost, reconnecting")
-        self._reconnecting = True
-        self._reconnected.clear()
-
-    def _on_reconnected(self) -> None:
-        logger.info(f"{self}: reconnected to {self._room_name}")
-        self._reconnecting = False
-        self._reconnected.set()
-
     def _on_attributes_changed(self, changed: dict[str, str], who: rtc.Participant) -> None:
-        if self.is_caller(who):
+        if self.caller.is_caller(who):
             info = CallInfo.from_attributes(who.identity, who.attributes)
             self._spawn(self._on_caller_changed(info, changed), "caller_changed")
 
     async def _async_on_participant_connected(self, participant: rtc.RemoteParticipant):
         # Someone who joins while we do is reported twice, and again after a reconnect.
-        if self.is_caller(participant) and not self._caller_joined.is_set():
-            self._caller_joined.set()
-            await self._participant_connected(participant.identity)
+        if self.caller.is_caller(participant) and not self.caller.seen.is_set():
+            self.caller.seen.set()
+            await self._callbacks.on_participant_connected(participant.identity)
+            await self._callbacks.on_first_participant_joined(participant.identity)
 
     async def _async_on_participant_disconnected(self, participant: rtc.RemoteParticipant):
-        if not self.is_caller(participant):
+        if not self.caller.is_caller(participant):
             return
-        if participant.disconnect_reason:
-            await self._end("caller", participant.disconnect_reason)
-        else:
-            await self._confirm_gone(participant)
-
-    async def _confirm_gone(self, participant: rtc.RemoteParticipant) -> None:
-        """A full reconnect drops every participant first and brings them back."""
-        await asyncio.sleep(GONE_GRACE_SECS)
-        if self._reconnecting:
-            try:
-                async with asyncio.timeout(RECONNECT_SECS):
-                    await self._reconnected.wait()
-                await asyncio.sleep(GONE_GRACE_SECS)
-            except TimeoutError:
-                logger.warning(f"{self}: not reconnected in {RECONNECT_SECS} s")
-        if self._connected and not self.call_info:
+        if await self.caller.is_gone(participant, self.room) and self._connected:
             await self._end("caller", participant.disconnect_reason)
 
     async def _async_on_track_subscribed(self, track, publication, participant):
-        if track.kind == rtc.TrackKind.KIND_AUDIO and self.is_caller(participant):
+        # A stream opened after we left would never be closed.
+        audible = self._connected and track.kind == rtc.TrackKind.KIND_AUDIO
+        if audible and self.caller.is_caller(participant):
             await self.audio.open(track)
             await self._callbacks.on_audio_track_subscribed(participant.identity)
 
     async def _async_on_sip_dtmf_received(self, dtmf: rtc.SipDTMF):
-        if dtmf.participant and self.is_caller(dtmf.participant):
+        if dtmf.participant and self.caller.is_caller(dtmf.participant):
             await super()._async_on_sip_dtmf_received(dtmf)
 
     def _on_disconnected_wrapper(self, reason=None) -> None:
@@ -285,9 +248,9 @@ class LiveKitSIPClient(LiveKitTransportClient):
         if self._ended:
             return
         self._ended = True
-        self._caller_joined.set()  # join() need not wait any longer
+        self.caller.seen.set()  # join() need not wait any longer
         name = rtc.DisconnectReason.Name(reason or rtc.DisconnectReason.UNKNOWN_REASON)  # pyright: ignore[reportArgumentType]
         logger.info(f"{self}: call ended, {who}:{name}")
-        if who == "caller" and self._caller:
-            await self._callbacks.on_participant_disconnected(self._caller)
+        if who == "caller":
+            await self._callbacks.on_participant_disconnected(self.caller.identity)
         await self._on_call_ended(f"{who}:{name}")
