@@ -162,6 +162,7 @@ class SipEndpoint:
             ValueError: If a header would break the message.
         """
         target = SipUri.parse(uri)
+        address = target.address
         invite = build_invite(
             self,
             target.bare(),
@@ -179,13 +180,13 @@ class SipEndpoint:
             to_user=target.user,
             headers=invite.headers,
         )
-        descriptions = OfferAnswer(call.media, self.host, target.address[0], self.behaviour, codecs)
-        call.source = target.address
+        descriptions = OfferAnswer(call.media, self.host, address[0], self.behaviour, codecs)
+        call.source = address
         call.outgoing = OutgoingInvite(
             call,
             self,
             invite,
-            target.address,
+            address,
             descriptions,
             digest=DigestClient(credentials) if credentials else None,
             ring_secs=ring_secs,

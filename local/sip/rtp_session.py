@@ -172,6 +172,10 @@ class RtpSession:
         for data, source, arrival in receive_stamped(self._socket):
             if self._receiver.receive(data, source, arrival):
                 self._timeout.heard(arrival)
+        due, timer = self._timeout.due, self._timeout_timer
+        if due is not None and timer and due < timer.when():
+            # After the first packet the patience is shorter.
+            self._arm_timeout()
         self._arm_tick()
 
     def _arm_tick(self) -> None:
