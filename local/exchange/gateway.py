@@ -130,7 +130,8 @@ class SipGateway:
 
     def _ignore(self, call: SipCall, why: str) -> None:
         logger.warning(f"{call}: ignored after one 180, as livekit-sip does: {why}")
-        call.ringing()
+        if call.state == "calling":
+            call.ringing()
         call.ignore()
 
     def _terms(self, trunk: pb.SIPInboundTrunkInfo) -> CallTerms:

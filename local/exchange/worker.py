@@ -10,6 +10,8 @@ from local.exchange.ids import new_id
 
 # livekit-server leaves a worker alone from this load on (agents' default threshold).
 FULL_LOAD = 0.7
+# The load travels as a 32-bit float, in which 0.7 is a little less than 0.7.
+_FLOAT32_ERROR = 1e-6
 
 
 class WorkerGoneError(Exception):
@@ -47,7 +49,7 @@ class Worker:
     @property
     def takes_jobs(self) -> bool:
         """Available and not loaded to the limit."""
-        return self.available and self.load < FULL_LOAD
+        return self.available and self.load < FULL_LOAD - _FLOAT32_ERROR
 
     async def ask(self, job: pb.Job) -> pb.AvailabilityResponse:
         """Ask whether the worker takes a job; the caller sets the time limit.
