@@ -1,6 +1,7 @@
 """``switchboard check``: every problem at once, each with its remedy."""
 
 import json
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -9,10 +10,9 @@ from pydantic import ValidationError
 
 from server.local_programs import local_problems
 from server.logs import set_up_logs
-from server.settings import PREFIX, Settings, load_settings
+from server.setting_problems import invalid_settings, missing_settings, unknown_settings
+from server.settings import Settings, load_settings
 from services.problem import Problem
-
-ENVIRONMENT = "environment"
 
 
 def check(*, as_json: bool) -> int:
@@ -36,50 +36,27 @@ def all_problems() -> list[Problem]:
     try:
         settings = load_settings()
     except ValidationError as error:
-        return [*_invalid(error), *local_problems()]
+        return [*invalid_settings(error), *local_problems()]
     up = (settings.data / "up.json").exists()
-    return [
-        *_setting_problems(settings),
-        *_bot_problems(settings),
-        *local_problems(["--running"] if up else []),
-    ]
+    problems = [*missing_settings(settings), *unknown_settings(settings), *_bot_problems(settings)]
+    if not up:
+        problems += _port_problems(settings)
+    known = {(problem.where, problem.key) for problem in problems}
+    local = local_problems(["--running"] if up else [])
+    return [*problems, *(p for p in local if (p.where, p.key) not in known)]
 
 
-def _invalid(error: ValidationError) -> Iterator[Problem]:
-    for problem in error.errors(include_url=False, include_input=False):
-        name = str(problem["loc"][0]).upper()
-        name = name if name.startswith((PREFIX, "LIVEKIT_")) else PREFIX + name
-        yield Problem(ENVIRONMENT, name, problem["msg"], "correct it in the environment or .env")
-
-
-def _setting_problems(settings: Settings) -> Iterator[Problem]:
-    needed = {
-        "LIVEKIT_URL": settings.livekit_url,
-        "LIVEKIT_API_KEY": settings.livekit_api_key,
-        "LIVEKIT_API_SECRET": settings.livekit_api_secret.get_secret_value(),
-    }
-    remedy = "set it in the environment or .env; `switchboard up` brings a LiveKit of its own"
-    for name, value in needed.items():
-        if not value:
-            yield Problem(ENVIRONMENT, name, "is not set: `switchboard serve` needs it", remedy)
-    url = settings.livekit_url
-    if url and not url.startswith(("ws://", "wss://", "http://", "https://")):
-        message = f"{url!r} is not a LiveKit address"
-        yield Problem(ENVIRONMENT, "LIVEKIT_URL", message, "write ws://HOST:PORT or wss://HOST")
-    if not settings.on_loopback and not settings.api_key.get_secret_value():
-        name, host = PREFIX + "API_KEY", settings.api_host
-        message = f"is not set, and the API listens on {host}, which others can reach"
-        yield Problem(ENVIRONMENT, name, message, "set it: `openssl rand -hex 24` makes one")
-    for name in settings.unknown_names:
-        yield Problem(ENVIRONMENT, name, "is not a setting", _meant(name))
-
-
-def _meant(name: str) -> str:
-    from difflib import get_close_matches
-
-    known = [PREFIX + field.upper() for field in Settings.model_fields]
-    close = get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"unset it; known are {', '.join(known)}"
+def _port_problems(settings: Settings) -> Iterator[Problem]:
+    family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.api_host, settings.api_port))
+        except OSError as error:
+            port = str(settings.api_port)
+            message = f"the API cannot listen on {settings.api_host} port {port}: {error.strerror}"
+            remedy = "stop what uses it, or set SWITCHBOARD_API_PORT or SWITCHBOARD_API_HOST"
+            yield Problem("ports", port, message, remedy)
 
 
 def _bot_problems(settings: Settings) -> list[Problem]:

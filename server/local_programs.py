@@ -20,7 +20,7 @@ def run_local(module: str, arguments: Sequence[str]) -> int:
     Returns:
         1 with a sentence on stderr, when the local stand-ins are not installed.
     """
-    if importlib.util.find_spec(EXTRA_MARKER) is None or not _exists(module):
+    if not _installed(module):
         print(
             "switchboard: the local stand-ins are not installed; "
             "run `make install` or `pip install 'switchboard[local]'`",
@@ -33,8 +33,8 @@ def run_local(module: str, arguments: Sequence[str]) -> int:
 
 def local_problems(arguments: Sequence[str] = ()) -> list[Problem]:
     """What ``python -m local.check`` finds on this machine; nothing when it is not installed."""
-    if not _exists("local.check"):
-        return []
+    if not _installed("local.check"):
+        return []  # a production server has no need of them
     command = [sys.executable, "-m", "local.check", "--json", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=CHECK_SECS)
@@ -45,8 +45,8 @@ def local_problems(arguments: Sequence[str] = ()) -> list[Problem]:
     return [Problem(p["where"], p["key"], p["message"], p["remedy"]) for p in found]
 
 
-def _exists(module: str) -> bool:
+def _installed(module: str) -> bool:
     try:
-        return importlib.util.find_spec(module) is not None
+        return all(importlib.util.find_spec(name) is not None for name in (EXTRA_MARKER, module))
     except ModuleNotFoundError:
         return False

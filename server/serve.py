@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Iterable
 
 from loguru import logger
 from pydantic import ValidationError
@@ -13,7 +14,8 @@ from records.store import CallStore
 from server.api_key import ensure_key
 from server.call_process import ConfigurationError
 from server.logs import set_up_logs
-from server.server import SESSION, Server, require_settings
+from server.server import SESSION, Server
+from server.setting_problems import invalid_settings, missing_settings, unknown_settings
 from server.settings import Settings, load_settings
 
 
@@ -22,25 +24,22 @@ def serve(*, session: str = SESSION) -> int:
     try:
         settings = load_settings()
         set_up_logs(settings.log, settings.log_level)
-        require_settings(settings)
+        if problems := list(missing_settings(settings)):
+            raise ConfigurationError("\n".join(str(problem) for problem in problems))
+        for problem in unknown_settings(settings):
+            logger.warning(str(problem))
         asyncio.run(_serve(settings, session))
     except ValidationError as error:
-        for line in setting_problems(error):
-            print(line, file=sys.stderr)
-        return 1
+        return _refused(str(problem) for problem in invalid_settings(error))
     except (ConfigurationError, StoreError, RecordingError, OSError) as error:
-        for line in str(error).splitlines():
-            print(f"switchboard: {line}", file=sys.stderr)
-        return 1
+        return _refused(str(error).splitlines())
     return 0
 
 
-def setting_problems(error: ValidationError) -> list[str]:
-    """A line for each setting that is wrong, without its value if that may be a secret."""
-    return [
-        f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_input=False)
-    ]
+def _refused(lines: Iterable[str]) -> int:
+    for line in lines:
+        print(f"switchboard: {line}", file=sys.stderr)
+    return 1
 
 
 async def _serve(settings: Settings, session: str) -> None:

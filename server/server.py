@@ -9,7 +9,6 @@ from records.store import CallStore
 from server.agent_worker import AgentWorker
 from server.api import Api
 from server.call_pool import CallPool
-from server.call_process import ConfigurationError
 from server.call_supervisor import CallLimits, Surroundings
 from server.calls import Calls
 from server.finished_recording import FinishedRecordings
@@ -165,31 +164,3 @@ class Server:
         gauge("seats_taken", "Seats reserved or in use.", lambda: self.seats.taken)
         gauge("processes_warm", "Call processes ready.", lambda: self.pool.idle)
         gauge("ready", "1 when a call can be taken.", lambda: not self.why_not_ready())
-
-
-def require_settings(settings: Settings) -> None:
-    """Refuses to serve without what it takes.
-
-    Raises:
-        ConfigurationError: With every problem.
-    """
-    problems = [
-        f"{name} is not set: {remedy}"
-        for name, value, remedy in (
-            ("LIVEKIT_URL", settings.livekit_url, "LiveKit's address, e.g. ws://127.0.0.1:7880"),
-            ("LIVEKIT_API_KEY", settings.livekit_api_key, "the name of LiveKit's key"),
-            (
-                "LIVEKIT_API_SECRET",
-                settings.livekit_api_secret.get_secret_value(),
-                "the secret of LiveKit's key",
-            ),
-        )
-        if not value
-    ]
-    if not settings.on_loopback and not settings.api_key.get_secret_value():
-        problems.append(
-            f"SWITCHBOARD_API_KEY is not set: the API listens on {settings.api_host}, "
-            "which others can reach; `openssl rand -hex 24` makes a key"
-        )
-    if problems:
-        raise ConfigurationError("\n".join(problems))

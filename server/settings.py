@@ -174,12 +174,16 @@ def _providers(names: Mapping[str, str]) -> dict[str, ProviderSettings]:
     }
 
 
-def _unknown(names: Mapping[str, str]) -> tuple[str, ...]:
-    known = {
+def known_names() -> frozenset[str]:
+    """Every ``SWITCHBOARD_*`` name that the server or a tool beside it reads."""
+    ours = {
         PREFIX + name.upper()
         for name, field in Settings.model_fields.items()
-        if field.validation_alias is None
+        if field.validation_alias is None and name not in ("providers", "unknown_names")
     }
-    return tuple(
-        sorted(n for n in names if n.startswith(PREFIX) and n not in known | NAMES_OF_OTHERS)
-    )
+    return NAMES_OF_OTHERS | ours
+
+
+def _unknown(names: Mapping[str, str]) -> tuple[str, ...]:
+    known = known_names()
+    return tuple(sorted(n for n in names if n.startswith(PREFIX) and n not in known))
