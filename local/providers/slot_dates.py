@@ -85,10 +85,12 @@ def _weekday(text: str, today: date) -> Found[date] | None:
 
 
 def _of_this_month(text: str, today: date, *, asked: bool) -> Found[date] | None:
-    match = re.search(r"\b(?:on |for )?(?:the )?(\d{1,2})(?:st|nd|rd|th)\b(?! one)", text)
+    match = re.search(r"\b(?:on |for )?the (\d{1,2})(?:st|nd|rd|th)\b(?! 1\b)", text)
     if not match and asked:
-        match = re.search(r"\bthe (\d{1,2})\b", text) or re.fullmatch(r"(\d{1,2})", text)
-    day = _next_numbered(int(match[1]), today) if match else None
+        match = re.search(r"\bthe (\d{1,2})\b|\b(\d{1,2})(?:st|nd|rd|th)\b", text)
+    if not match and asked:
+        match = re.fullmatch(r"(\d{1,2})", text)
+    day = _next_numbered(int(match[1] or match[2]), today) if match else None
     return Found(day, match.span()) if match and day else None
 
 

@@ -62,9 +62,11 @@ def find_name(text: str, *, asked: bool) -> Found[str] | None:
         told = told[1:]
     while told and told[-1] in ("please", "thanks"):
         told = told[:-1]
-    plain = len(told) <= _MOST_WORDS or all(len(word) == 1 for word in told)
-    whole = _name(told) if plain else None
-    return Found(whole, (0, len(words))) if whole and not _STOP & set(told) else None
+    spelt = all(len(word) == 1 for word in told)
+    if not spelt and (len(told) > _MOST_WORDS or _STOP & set(told)):
+        return None
+    whole = _name(told)
+    return Found(whole, (0, len(words))) if whole else None
 
 
 def _name(words: list[str]) -> str | None:
