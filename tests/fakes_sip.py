@@ -17,12 +17,17 @@ def sdp(port: int = 40000, payloads: str = "0 8 101", more: str = "") -> bytes:
 
 
 class RawPeer(asyncio.DatagramProtocol):
-    """One UDP socket without any SIP behaviour of its own."""
+    """One UDP socket without any SIP behaviour of its own.
+
+    Parameters:
+        polite: Whether it confirms every BYE by itself, for the end of a test.
+    """
 
     def __init__(self):
         self._messages: asyncio.Queue[Request | Response] = asyncio.Queue()
         self._branch = 0
         self.port = 0
+        self.polite = False
         self.far_end = ("127.0.0.1", 0)
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -38,8 +43,11 @@ class RawPeer(asyncio.DatagramProtocol):
             self._transport.close()
 
     def datagram_received(self, data: bytes, addr):
-        self._messages.put_nowait(parse_message(data))
+        message = parse_message(data)
+        self._messages.put_nowait(message)
         self.far_end = addr
+        if self.polite and isinstance(message, Request) and message.method == "BYE":
+            self.send(self.answer(message, 200))
 
     def send(self, data: bytes | Request | Response) -> None:
         assert self._transport
