@@ -41,6 +41,10 @@ class Session(Protocol):
         """Prepares what all calls share on disk."""
         ...
 
+    async def end_room(self, room: str) -> None:
+        """Ends the phone's leg when the server, whose task that is, is gone."""
+        ...
+
 
 def run_call_process(fd: int, session: Session) -> None:
     """Serves one call on ``fd``, then leaves the process. Never returns."""
@@ -83,6 +87,7 @@ class _Call:
     writer: StreamWriter
     after: AnyEvent | None
     ended: bool = False
+    server_is_gone: bool = False
 
     async def run(self, session: Session, reader: StreamReader) -> int:
         commands: asyncio.Queue[dict] = asyncio.Queue()
@@ -96,6 +101,8 @@ class _Call:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
         try:
             await asyncio.wait([running])
+            if self.server_is_gone:
+                await session.end_room(self.job.room)
             return self._result(running, log)
         finally:
             listening.cancel()
@@ -128,6 +135,7 @@ class _Call:
         except ConnectionError:
             pass  # a killed server may reset the socket instead of closing it
         logger.warning("The server is gone: hanging up")
+        self.server_is_gone = True
         commands.put_nowait({"do": "hang_up", "politely": False})
         await asyncio.sleep(HANG_UP_SECS)
         running.cancel()

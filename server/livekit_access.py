@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Self
 
 import aiohttp
 from livekit.api import LiveKitAPI, ServerError
@@ -9,6 +10,8 @@ from livekit.protocol.models import ParticipantInfo
 from livekit.protocol.room import DeleteRoomRequest, ListParticipantsRequest
 from loguru import logger
 from pydantic import SecretStr
+
+from server.settings import Settings
 
 ATTEMPT_SECS = 3.0
 ATTEMPTS = 3
@@ -28,6 +31,11 @@ class LiveKitAccess:
     url: str
     api_key: str
     api_secret: SecretStr
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The address and key of the settings."""
+        return cls(settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret)
 
     @property
     def websocket_url(self) -> str:

@@ -44,9 +44,7 @@ class Server:
         """
         self.settings = settings
         self._store = store
-        access = LiveKitAccess(
-            settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret
-        )
+        access = LiveKitAccess.of(settings)
         self.seats = Seats(settings.max_calls)
         self.pool = CallPool(session, warm=settings.warm_calls, environment=fork_environment())
         self._rooms = Rooms(access)

@@ -54,9 +54,14 @@ class FakeSession:
     async def warm_up(self) -> None:
         print("warmed up")
 
+    async def end_room(self, room: str) -> None:
+        _first_time(room)
+
     async def run_call(self, job: CallJob, log: EventLog, commands: asyncio.Queue[dict]) -> None:
         script = json.loads(job.metadata or "{}")
         outcome, reason = "completed", "bot"
+        if script.get("end", "").startswith("deaf"):
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         log.add(CallStarted, room=job.room)
         log.add(CallerJoined, caller="+15557777", dialled="+15550100", bot="echo")
         log.add(BotReady, ready_secs=0.01)
@@ -81,11 +86,9 @@ class FakeSession:
                 command = await commands.get()
                 reason = "second process"
             case "deaf":  # neither commands nor SIGTERM end it
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 await asyncio.Event().wait()
             case "deaf after the end":
                 log.add(CallEnded, outcome="completed", reason="bot")
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 await asyncio.Event().wait()
             case "errors":
                 log.add(ErrorRaised, source="LLM", message="no answer")

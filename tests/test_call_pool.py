@@ -12,7 +12,7 @@ from records.events import EVENT, AnyEvent
 from server.call_pool import CallPool
 from server.call_process import ConfigurationError
 from server.forked_process import ForkedProcess
-from tests.fakes_server import fork_server_environment, until
+from tests.fakes_server import ROOT, fork_server_environment, until
 
 
 def pool_of(session: str = "load_session", warm: int = 1) -> CallPool:
@@ -28,8 +28,8 @@ async def pool():
     await pool.close()
 
 
-def order(metadata: str = "", **after) -> dict:
-    job = CallJob("c1", "room-1", "ws://unused", "token", "bot-room-1", metadata=metadata)
+def order(metadata: str = "", room: str = "room-1", **after) -> dict:
+    job = CallJob("c1", room, "ws://unused", "token", "bot-room-1", metadata=metadata)
     return {"job": vars(job), **after}
 
 
@@ -76,13 +76,14 @@ async def test_a_call_hangs_up_when_told(pool):
     assert await exit_of(process) == 0
 
 
-async def test_a_call_ends_by_itself_when_the_server_is_gone(pool):
+async def test_a_call_ends_by_itself_and_its_room_too_when_the_server_is_gone(pool, tmp_path):
     process = await pool.take()
-    process.send(order())
+    process.send(order(room=str(tmp_path / "room")))
     lines = process.lines()
     await anext(lines)
     process.close()
     assert await exit_of(process) == 0
+    assert (tmp_path / "room").exists()
 
 
 async def test_sigterm_cancels_a_call_that_still_tells_its_end(pool):
@@ -170,3 +171,21 @@ async def test_a_pool_that_cannot_load_says_why(session, message):
     with pytest.raises(ConfigurationError, match=message):
         await pool.start()
     await pool.close()
+
+
+async def test_the_real_session_is_loaded_in_one_thread(monkeypatch, tmp_path):
+    for provider in ("DEEPGRAM", "OPENAI", "CARTESIA"):
+        monkeypatch.setenv(f"{provider}_API_KEY", "k")
+    monkeypatch.setenv("SWITCHBOARD_BOTS", str(ROOT / "bots"))
+    monkeypatch.setenv("SWITCHBOARD_FLOWS", str(ROOT / "flows"))
+    monkeypatch.setenv("SWITCHBOARD_LOG_LEVEL", "ERROR")
+    monkeypatch.chdir(tmp_path)
+    pool = CallPool("server.preload:load_session", warm=1, environment=fork_server_environment())
+    await pool.start()
+    try:
+        assert pool.is_warm and psutil.Process(pool.fork_server_pid).num_threads() == 1
+        process = await pool.take()
+        process.close()  # no job ever comes
+        assert await exit_of(process) == 0
+    finally:
+        await pool.close()

@@ -1,0 +1,143 @@
+"""A call that does not end by itself is ended, in bounded time."""
+
+import asyncio
+import json
+import time
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from bots.job import CallJob
+from records.recordings import Recordings
+from records.store import CallStore
+from server.call_pool import CallPool
+from server.call_process import ConfigurationError
+from server.call_supervisor import CallLimits, CallSupervisor, Surroundings
+from server.finished_recording import FinishedRecordings
+from server.live_events import LiveEvents
+from server.metrics import Metrics
+from tests.fakes_server import fork_server_environment, until
+
+QUICK = CallLimits(polite_secs=0.1, end_secs=0.1, cancel_secs=0.1)
+
+
+class FakeRooms:
+    def __init__(self):
+        self.deleted: list[str] = []
+        self.callers: set[str] = set()
+
+    async def delete(self, room: str) -> bool:
+        self.deleted.append(room)
+        return True
+
+    async def has_caller(self, room: str) -> bool:
+        return room in self.callers
+
+
+@pytest.fixture
+async def around(tmp_path):
+    store = await CallStore.open(f"sqlite:///{tmp_path}/calls.db")
+    pool = CallPool(
+        "tests.fakes_server:load_session", warm=1, environment=fork_server_environment()
+    )
+    await pool.start()
+    recordings = FinishedRecordings(Recordings(str(tmp_path / "recordings")))
+    yield Surroundings(pool, store, recordings, FakeRooms(), LiveEvents(), Metrics())
+    await pool.close()
+    await store.close()
+
+
+def call_of(around, limits=QUICK, free=None, path="", **script) -> CallSupervisor:
+    metadata = json.dumps(script)
+    job = CallJob(
+        "c1", "room-1", "ws://x", "t", "bot-room-1", metadata=metadata, recording_path=path
+    )
+    return CallSupervisor(
+        job, around, limits, on_line_free=lambda: free.append(1) if free is not None else None
+    )
+
+
+async def run(call: CallSupervisor):
+    async with asyncio.timeout(10):
+        return await call.run()
+
+
+async def answered(call: CallSupervisor) -> None:
+    await until(lambda: any(e.type == "answered" for e in call.events))
+
+
+async def test_a_call_that_listens_to_nothing_is_killed_and_recorded(around):
+    free: list[int] = []
+    call = call_of(around, free=free, end="deaf")
+    running = asyncio.create_task(run(call))
+    await answered(call)
+    began = time.monotonic()
+    call.hang_up(politely=True, outcome="max_duration")
+    record = await running
+    assert record.outcome == "max_duration" and "SIGKILL" in record.reason
+    assert time.monotonic() - began < 3 and free == [1]
+    assert around.rooms.deleted == ["room-1"]
+
+
+async def test_a_harder_word_is_not_kept_waiting_by_a_polite_one(around):
+    call = call_of(around, CallLimits(polite_secs=60, end_secs=0.1, cancel_secs=0.1), end="deaf")
+    running = asyncio.create_task(run(call))
+    await answered(call)
+    call.hang_up(politely=True)
+    call.hang_up(politely=False)
+    assert (await running).outcome == "cancelled"
+
+
+async def test_a_process_that_stays_after_its_last_word_is_killed_and_the_word_counts(around):
+    record = await run(call_of(around, end="deaf after the end"))
+    assert (record.outcome, record.reason) == ("completed", "bot")
+    assert len(await around.store.calls()) == 1
+
+
+async def test_a_call_ended_before_its_process_started_ends(around):
+    call = call_of(around)
+    call.hang_up(politely=True)
+    assert (await run(call)).reason == "politely"
+
+
+async def test_without_a_process_there_is_still_a_record_and_no_room(around):
+    async def none_left():
+        raise ConfigurationError("the fork server is not running")
+
+    call = call_of(SimpleNamespace(**{**vars(around), "pool": SimpleNamespace(take=none_left)}))
+    record = await run(call)
+    assert (record.outcome, record.reason) == ("worker_lost", "no call process")
+    assert record.errors[0].message == "the fork server is not running"
+    assert around.rooms.deleted == ["room-1"] and record.room == "room-1"
+
+
+async def test_a_store_that_fails_for_a_while_loses_no_record(around, monkeypatch):
+    save, failures = around.store.save, iter([1])
+
+    async def flaky(record):
+        if next(failures, 0):
+            raise OperationalError("save", {}, OSError("disk"))
+        await save(record)
+
+    monkeypatch.setattr(around.store, "save", flaky)
+    record = await run(call_of(around, end="at once"))
+    assert await around.store.call("c1") == record
+
+
+async def test_a_recording_without_sound_and_one_that_is_none_do_not_stop_the_record(
+    around, tmp_path
+):
+    path = tmp_path / "c1.wav"
+    path.write_bytes(b"nonsense")
+    record = await run(call_of(around, path=str(path), end="at once"))
+    assert record.recording is None and record.errors[0].source == "recording"
+
+
+async def test_watchers_see_the_call_to_its_record(around):
+    with around.live.watch("c1") as watcher:
+        await run(call_of(around, end="at once"))
+        seen = []
+        while (event := watcher.queue.get_nowait()) is not None:
+            seen.append(event.type)
+    assert (seen[0], seen[-1]) == ("call_started", "call_ended")
