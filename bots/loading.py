@@ -10,13 +10,14 @@ from pipecat.flows import Flow
 from pydantic import ValidationError
 
 from bots.bot import Bot, Bots
+from bots.bot_services import build_services
 from bots.config import BotConfig
 from bots.problems import read_yaml, validation_problems
 from flows.code_file import CodeFileError, load_code_file
 from flows.flow_file import flow_files, flow_names, load_flow
 from services.problem import Problem
 from services.provider_table import Kind
-from services.providers import Providers
+from services.providers import ProviderError, Providers
 
 
 class BotLoader:
@@ -58,6 +59,8 @@ class BotLoader:
         flow = self._flow(config.flow, path) if config.flow else None
         self._check_name(path, config)
         self._check_services(path, config, code)
+        if len(self._problems) == before:
+            self._build_once(path, config)
         if len(self._problems) > before or (config.flow and flow is None):
             return None
         return Bot(
@@ -128,6 +131,15 @@ class BotLoader:
         for kind, spec in specs.items():
             for problem in self._provider_problems(kind, spec, config.language):
                 self._add(path, kind, problem.message, problem.remedy)
+
+    def _build_once(self, path: Path, config: BotConfig) -> None:
+        """Import what calls would otherwise import while their callers wait."""
+        if self._providers is None or config.llm is None:
+            return
+        try:
+            build_services(config, self._providers)
+        except ProviderError as error:
+            self._add(path, error.key, error.message, error.remedy)
 
     def _provider_problems(self, kind: Kind, spec: str | None, language: str) -> list[Problem]:
         if not spec or not self._providers:

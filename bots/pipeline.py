@@ -15,6 +15,7 @@ from pipecat.services.llm_service import LLMService
 from pipecat.transports.base_transport import BaseTransport
 
 from bots.bot import Bot
+from bots.bot_services import build_services
 from bots.phrase_processor import PhraseProcessor
 from bots.phrases import RATE_HZ
 from bots.turn_taking import turn_taking
@@ -74,27 +75,23 @@ def build_pipeline(
     if not bot.talks:
         chain = [transport.input(), *taps, transport.output()]
         return CallPipeline(_worker(bot, call, chain, observers, app_resources))
-    config = bot.config
-    assert config.stt and config.llm and config.tts
-    stt = providers.stt(config.stt, language=config.language)
-    llm = providers.llm(config.llm, system_instruction=system)
-    tts = providers.tts(config.tts.use, voice=config.tts.voice, language=config.language)
+    services = build_services(bot.config, providers, system)
     context = LLMContext()
-    params, start = turn_taking(config, transport, models)
+    params, start = turn_taking(bot.config, transport, models)
     pair = LLMContextAggregatorPair(context, user_params=params)
     chain = [
         transport.input(),
         *taps,
-        stt,
+        services.stt,
         pair.user(),
-        llm,
-        tts,
+        services.llm,
+        services.tts,
         PhraseProcessor(),
         transport.output(),
         pair.assistant(),
     ]
     worker = _worker(bot, call, chain, observers, app_resources)
-    return CallPipeline(worker, llm, context, pair, start)
+    return CallPipeline(worker, services.llm, context, pair, start)
 
 
 def _worker(

@@ -81,6 +81,7 @@ async def test_a_table_is_booked_and_the_goodbye_is_heard_before_the_line_ends(
     )
     async with a_call(receptionist, tmp_path, providers=providers) as phone:
         await phone.answered()
+        await phone.happened("bot_spoke")
         await talked(phone, providers, "A table for four next Tuesday at seven", 2)
         await talked(phone, providers, "Ada", 3)
         await providers.the_stt.hear("Bye")
@@ -104,6 +105,7 @@ async def test_a_bot_that_ends_without_a_goodbye_is_asked_for_one(receptionist, 
     providers = FakeProviders([("end_call", {})], "Goodbye then.")
     async with a_call(receptionist, tmp_path, providers=providers) as phone:
         await phone.answered()
+        await phone.happened("bot_started_speaking")
         await providers.the_stt.hear("That was all")
         await phone.over()
     assert phone.ending == ("completed", "bot")
