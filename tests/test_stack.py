@@ -114,7 +114,7 @@ def test_children_die_with_a_stack_that_is_killed(tmp_path: Path):
 def test_the_leash_without_a_kernel_that_helps_watches_its_pipe(tmp_path: Path):
     leash = Path(__file__).parent.parent / "local" / "stack" / "leash.py"
     code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
-    command = [sys.executable, "-I", str(leash), "--pipe", str(os.getpid())]
+    command = [sys.executable, "-I", str(leash), "--pipe", str(os.getpid()), "15"]
     with subprocess.Popen(
         [*command, sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:

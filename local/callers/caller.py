@@ -151,12 +151,13 @@ class Caller:
     async def _expect(self, phone: Phone, number: int, step: Expect) -> None:
         deadline = time.monotonic() + step.within_secs
         while missing := [phrase for phrase in step.expect if not heard(phrase, self._text())]:
-            left = deadline - time.monotonic()
-            if left <= 0 or (phone.ended and not self._listening):
-                break
             self._understood.clear()
+            # Words on their way count: what is being said, and what is being recognised.
+            coming = bool(self._listening) or phone.bot_speaking_since is not None
+            if not coming and (phone.ended or time.monotonic() >= deadline):
+                break
             try:
-                async with asyncio.timeout(left if not phone.ended else min(left, 2.0)):
+                async with asyncio.timeout(0.1):
                     await self._understood.wait()
             except TimeoutError:
                 continue

@@ -64,7 +64,7 @@ class Expect(_Strict):
 
     Parameters:
         expect: Phrases; each may offer alternatives separated by `` | ``.
-        within_secs: Limit, counted from the start of this step.
+        within_secs: Limit, counted from the start of this step; a bot that speaks is heard out.
     """
 
     expect: Annotated[list[str], Field(min_length=1)]

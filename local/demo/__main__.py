@@ -6,7 +6,7 @@ import os
 import random
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     os.environ.update(EARS_ENVIRONMENT)
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=140)
     if missing(models_folder(os.environ)) and fetch_models_main([]) != 0:
         return 1
     try:
@@ -55,7 +57,11 @@ async def _run(scenario: Scenario, console: Console, options: argparse.Namespace
     data_dir = _data_dir(os.environ)
     simulation = Simulation(scenario, environ=os.environ)
     console.print("Bringing up exchange, providers and server …" if not options.running else "")
-    async with _address(options.running, data_dir, console) as address, simulation:
+    async with AsyncExitStack() as held:
+        address, _ = await asyncio.gather(
+            held.enter_async_context(_address(options.running, data_dir, console)),
+            held.enter_async_context(simulation),
+        )
         report, record, verdict = await place_call(
             simulation,
             address,

@@ -57,12 +57,12 @@ def show_summary(
 
 
 def _turns(record: dict[str, Any]) -> Table:
-    table = Table(title="turns", title_justify="left", box=None, padding=(0, 2))
+    table = Table(title="turns", title_justify="left", box=None, padding=(0, 1), expand=True)
     table.add_column("#", justify="right", style="dim")
-    table.add_column("caller, as recognised", ratio=3)
-    table.add_column("bot, as played", ratio=4)
-    table.add_column("tools", style="magenta")
-    table.add_column("heard on tape", justify="right", style="bold yellow")
+    table.add_column("caller, as recognised", ratio=4, no_wrap=True, overflow="ellipsis")
+    table.add_column("bot, as played", ratio=5, no_wrap=True, overflow="ellipsis")
+    table.add_column("tools", ratio=2, style="magenta", no_wrap=True, overflow="ellipsis")
+    table.add_column("heard", justify="right", style="bold yellow")
     table.add_column("traced", justify="right", style="yellow")
     for turn in record["turns"]:
         table.add_row(

@@ -26,10 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="addresses as JSON on stdout")
     parser.add_argument("--verbose", action="store_true", help="show every process's log")
     parser.add_argument("--realistic", action="store_true", help="with a real LiveKit's delays")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--openai-url", metavar="URL", help="a model that answers for the rules")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(given[1:] if given[:1] == ["--"] else given)
     console = Console(stderr=True, highlight=False)
     try:
-        config = _config(os.environ, options.port_base, realistic=options.realistic)
+        config = _config(os.environ, options)
     except ValueError as error:
         console.print(str(error), style="red", markup=False)
         return 2
@@ -42,13 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _config(environ: Mapping[str, str], port_base: int | None, *, realistic: bool) -> StackConfig:
+def _config(environ: Mapping[str, str], options: argparse.Namespace) -> StackConfig:
     return StackConfig(
         environ=environ,
-        ports=Ports.chosen(environ, port_base),
+        ports=Ports.chosen(environ, options.port_base),
         data_dir=Path(environ.get("SWITCHBOARD_DATA") or ".switchboard"),
         livekit=LiveKitAccess.from_environment(environ),
-        realistic=realistic,
+        realistic=options.realistic,
+        openai_url=options.openai_url,
     )
 
 

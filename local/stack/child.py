@@ -44,6 +44,7 @@ class Child:
         environment: Mapping[str, str],
         log_path: Path,
         on_line: Callable[[str, str], None] | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
     ):
         """Initialize a child; nothing runs yet.
 
@@ -53,11 +54,13 @@ class Child:
             environment: The whole environment of the process.
             log_path: Where its output goes.
             on_line: Told the name and each line of output.
+            stop_signal: What asks it to end; sent once more when half the patience is over.
         """
         self.name = name
         self.ready_secs: float | None = None
         self._command, self._environment = list(command), dict(environment)
         self._log_path, self._on_line = log_path, on_line
+        self._stop_signal = stop_signal
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -87,6 +90,7 @@ class Child:
         path = await self._listen()
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", str(_LEASH), str(os.getpid())),
+            str(int(self._stop_signal)),
             *self._command,
             env=self._environment | {"NOTIFY_SOCKET": path, "PYTHONUNBUFFERED": "1"},
             stdin=asyncio.subprocess.PIPE,
@@ -145,13 +149,15 @@ class Child:
     async def stop(self, grace_secs: float) -> None:
         """End it politely, and after ``grace_secs`` with its whole group; safe to call twice."""
         try:
-            if self._process is not None and self._process.returncode is None:
-                self._signal(signal.SIGTERM)
+            for patience_secs in (0.6 * grace_secs, 0.4 * grace_secs):
+                if self._process is None or self._process.returncode is not None:
+                    break
+                self._signal(self._stop_signal)
                 try:
-                    async with asyncio.timeout(grace_secs):
+                    async with asyncio.timeout(patience_secs):
                         await self._process.wait()
                 except TimeoutError:
-                    self._tail.append(f"(killed: did not end within {grace_secs:.0f} s)")
+                    self._tail.append(f"(asked to end {patience_secs:.1f} s ago)")
         finally:
             self.kill()
             await self._release()

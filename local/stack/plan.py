@@ -8,6 +8,7 @@ from pathlib import Path
 from local.stack.ports import HOST, Ports
 
 _PROVIDER_KEY = "local"
+_UPSTREAM_KEY = "OPENAI_UPSTREAM_API_KEY"
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,21 @@ class LiveKitAccess:
 
 
 def child_commands(
-    ports: Ports, *, realistic: bool = False, rules_dir: Path = Path("flows")
+    ports: Ports,
+    *,
+    realistic: bool = False,
+    rules_dir: Path = Path("flows"),
+    openai_url: str | None = None,
 ) -> dict[str, list[str]]:
     """Arguments of Python, by child; without secrets."""
     exchange = ["-m", "local.exchange", "--host", HOST, "--http-port", str(ports.livekit)]
     exchange += ["--rtc-port", str(ports.media), "--sip-port", str(ports.sip)]
     exchange += ["--webhook-url", f"http://{HOST}:{ports.api}/webhooks/livekit"]
     providers = ["-m", "local.providers", "--host", HOST, "--port", str(ports.providers)]
+    providers += ["--rules", str(rules_dir)]
     return {
         "exchange": exchange + (["--realistic"] if realistic else []),
-        "providers": [*providers, "--rules", str(rules_dir)],
+        "providers": providers + (["--openai-url", openai_url] if openai_url else []),
         "server": ["-m", "server.cli", "serve"],
     }
 
@@ -93,4 +99,9 @@ def child_environments(
         "SWITCHBOARD_API_KEY": api_key,
         "SWITCHBOARD_DATA": str(data_dir),
     }
-    return {"exchange": base | keys, "providers": base, "server": base | keys | server}
+    upstream = {name: environ[name] for name in (_UPSTREAM_KEY,) if name in environ}
+    return {
+        "exchange": base | keys,
+        "providers": base | upstream,
+        "server": base | keys | server,
+    }

@@ -5,10 +5,11 @@ import fcntl
 import json
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
@@ -25,7 +26,7 @@ from local.stack.plan import (
 from local.stack.ports import HOST, Ports
 
 _READY_SECS = 60.0
-_GRACE_SECS = 6.0
+_GRACE_SECS = 6.5
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class StackConfig:
         data_dir: Database, recordings, logs and ``up.json``.
         livekit: A LiveKit to use; None starts the exchange.
         realistic: The exchange adds the delays measured on a real LiveKit.
+        openai_url: An OpenAI-compatible server that answers in place of the rules.
         settings: Further variables of the server, e.g. ``SWITCHBOARD_MAX_CALLS``.
     """
 
@@ -46,6 +48,7 @@ class StackConfig:
     data_dir: Path = Path(".switchboard")
     livekit: LiveKitAccess | None = None
     realistic: bool = False
+    openai_url: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -75,13 +78,8 @@ class StackAddress:
 class Stack:
     """Exchange, providers and server as three processes; an asynchronous context manager.
 
-    They start in parallel and end with this process, whatever ends it. ``up.json`` is there exactly
-    while calls can be taken.
-
-    Parameters:
-        children: The processes by name: ``exchange``, ``providers``, ``server``.
-        address: How to reach them.
-        livekit: How to log in to LiveKit.
+    The world starts first, in parallel, then the server; all end with this process, whatever ends
+    it. ``up.json`` is there exactly while calls can be taken.
     """
 
     def __init__(
@@ -103,6 +101,7 @@ class Stack:
         self._lock: IO[str] | None = None
         self.children: dict[str, Child] = {}
         self.address = self._address()
+        self.livekit = config.livekit or LiveKitAccess.for_this_run(self.address.livekit)
         self.livekit = config.livekit or LiveKitAccess.for_this_run(self.address.livekit)
 
     async def __aenter__(self) -> Self:
@@ -129,14 +128,11 @@ class Stack:
         self._check_machine()
         began = time.monotonic()
         self.children = await asyncio.to_thread(self._plan)
-        await asyncio.gather(*(child.start() for child in self.children.values()))
-        waits = [asyncio.create_task(self._ready(child)) for child in self.children.values()]
-        try:
-            await asyncio.gather(*waits)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+        # The server connects to the others as it starts, and keeps the bots' greetings as audio.
+        world = [child for name, child in self.children.items() if name != "server"]
+        for children in (world, [self.children["server"]]):
+            await asyncio.gather(*(child.start() for child in children))
+            await self._all_ready(children)
         self._write_up_file()
         self._progress(f"up after {time.monotonic() - began:.1f} s")
 
@@ -196,7 +192,12 @@ class Stack:
 
     def _plan(self) -> dict[str, Child]:
         config = self._config
-        commands = child_commands(config.ports, realistic=config.realistic)
+        commands = child_commands(
+            config.ports,
+            realistic=config.realistic,
+            rules_dir=Path(config.environ.get("SWITCHBOARD_FLOWS") or "flows"),
+            openai_url=config.openai_url,
+        )
         if config.livekit:
             del commands["exchange"]
         environments = child_environments(
@@ -214,8 +215,19 @@ class Stack:
                 environment=environments[name],
                 log_path=log_path,
                 on_line=self._on_line,
+                # To the server SIGTERM means: let running calls finish.
+                stop_signal=signal.SIGINT if name == "server" else signal.SIGTERM,
             )
         return children
+
+    async def _all_ready(self, children: Sequence[Child]) -> None:
+        waits = [asyncio.create_task(self._ready(child)) for child in children]
+        try:
+            await asyncio.gather(*waits)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def _ready(self, child: Child) -> None:
         await child.ready(_READY_SECS)
