@@ -201,14 +201,17 @@ def providers_process(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify,
+        (folder / "log").open("w") as log,
+    ):
         notify.bind(str(folder / "notify"))
         notify.settimeout(60)
         command = [sys.executable, "-m", "local.providers", "--port", str(port)]
         process = subprocess.Popen(
             [*command, "--rules", str(FLOWS), *arguments],
             env={**os.environ, "NOTIFY_SOCKET": str(folder / "notify"), **(environ or {})},
-            stderr=(folder / "log").open("w"),
+            stderr=log,
             text=True,
         )
         try:

@@ -22,6 +22,9 @@ from local.providers.mulaw import decode_mulaw, encode_mulaw
 from local.providers.server import ProviderOptions, Providers
 from tests.fakes_providers import RATE_HZ, Tap, fake_providers, running
 
+# deepgram-sdk 7.17 imports a name that websockets has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:websockets:DeprecationWarning")
+
 FRAME_BYTES = RATE_HZ // 50 * 2
 
 
@@ -86,7 +89,7 @@ async def test_a_finalize_is_answered_with_what_was_said(line: Line):
     results = await listener.finalize()
     assert results["is_final"]
     assert not results["speech_final"]
-    # 150 ms before the first sound, one second, and the 100 ms after which it was transcribed ahead.
+    # 150 ms before the first sound, one second, and the 100 ms until it was transcribed ahead.
     assert text_of(results) in ("heard 1.2 s", "heard 1.3 s")
     words = results["channel"]["alternatives"][0]["words"]
     assert [word["punctuated_word"] for word in words] == text_of(results).split()
@@ -143,7 +146,7 @@ async def test_interims_come_while_somebody_speaks(line: Line):
 
 async def test_an_utterance_is_cut_before_it_is_too_long_for_the_model(line: Line):
     listener = await line.open()
-    await listener.hear(noise(15.5))
+    await listener.hear((noise(0.4) + silence(0.06)) * 33)
     assert text_of(await listener.next(is_final=True)).startswith("heard 15.")
 
 
@@ -280,12 +283,8 @@ async def test_pipecats_service_hears_the_turn_after_a_cut_one():
             ttfs_p99_latency=0.35,
         )
         async with running(service, tap) as (worker, errors):
-            await speak(worker, noise(1.0) + silence(0.2))
-            async with asyncio.timeout(10):
-                while providers.faults.served["stt"] < 2:
-                    await asyncio.sleep(0.05)
-            async with asyncio.timeout(10):
-                while not tap.of(TranscriptionFrame):
+            async with asyncio.timeout(15):
+                while not tap.of(TranscriptionFrame):  # it is deaf until it has connected again
                     await speak(worker, noise(0.5) + silence(0.2))
                     await asyncio.sleep(0.2)
         assert errors
