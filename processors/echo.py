@@ -1,7 +1,9 @@
 """Sends the caller's audio straight back: the shortest bot, and the line's own latency."""
 
-from pipecat.frames.frames import Frame, InputAudioRawFrame, OutputAudioRawFrame
+from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+
+from transports.frames import LiveAudioRawFrame
 
 
 class EchoProcessor(FrameProcessor):
@@ -20,5 +22,5 @@ class EchoProcessor(FrameProcessor):
             await self.push_frame(frame, direction)
             return
         await self.push_frame(
-            OutputAudioRawFrame(frame.audio, frame.sample_rate, frame.num_channels), direction
+            LiveAudioRawFrame(frame.audio, frame.sample_rate, frame.num_channels), direction
         )

@@ -55,6 +55,7 @@ class FakeRoom(EventEmitter):
         self.remote_participants: dict[str, FakeParticipant] = {}
         self.local_participant = FakeLocalParticipant(self)
         self.connects = self.disconnects = 0
+        self._tracks: list[rtc.Track] = []  # as the SDK's publications do
         FakeRoom.instances.append(self)
 
     async def connect(self, url, token, options=None) -> None:
@@ -87,6 +88,7 @@ class FakeRoom(EventEmitter):
     def publish(self, participant: FakeParticipant, source: rtc.AudioSource) -> None:
         """The bot is subscribed to a participant's audio."""
         track = rtc.LocalAudioTrack.create_audio_track(participant.identity, source)
+        self._tracks.append(track)
         publication = types.SimpleNamespace(kind=rtc.TrackKind.KIND_AUDIO, source=2, sid="TR")
         self.emit("track_subscribed", track, publication, participant)
 

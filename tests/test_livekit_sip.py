@@ -215,7 +215,8 @@ async def test_only_the_caller_is_heard_at_the_native_rate():
 async def test_audio_that_waited_too_long_is_dropped_and_counted():
     source = rtc.AudioSource(16000, 1, queue_size_ms=1000)
     audio = CallerAudio(16000)
-    await audio.open(rtc.LocalAudioTrack.create_audio_track("caller", source))
+    track = rtc.LocalAudioTrack.create_audio_track("caller", source)
+    await audio.open(track)
     frames = audio.frames()
     for _ in range(5):
         await source.capture_frame(rtc.AudioFrame(bytes(3200), 16000, 1, 1600))

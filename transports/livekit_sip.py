@@ -11,6 +11,7 @@ from livekit.rtc.participant import PublishDTMFError
 from loguru import logger
 from pipecat.frames.frames import (
     EndFrame,
+    OutputAudioRawFrame,
     OutputDTMFFrame,
     OutputDTMFUrgentFrame,
     UserAudioRawFrame,
@@ -24,9 +25,11 @@ from pipecat.transports.livekit.transport import (
 )
 
 from transports.call_info import CallInfo
+from transports.frames import LiveAudioRawFrame
 from transports.line_error import LineError
 from transports.livekit_sip_client import LiveKitSIPClient
 from transports.pausable_source import PausableSource, PlayoutTap
+from transports.standing_audio import StandingAudio
 
 JOIN_SECS = 15.0
 PLAYOUT_SECS = 5.0
@@ -76,9 +79,22 @@ class SIPInputTransport(LiveKitInputTransport):
 
 
 class SIPOutputTransport(LiveKitOutputTransport):
-    """Plays everything before it leaves; sends every digit."""
+    """Plays everything before it leaves; sends every digit; keeps live audio in the present."""
 
     _client: LiveKitSIPClient
+
+    def __init__(self, *args, **kwargs):
+        """Initialize; arguments as for ``LiveKitOutputTransport``."""
+        super().__init__(*args, **kwargs)
+        self._standing = StandingAudio()
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        """Writes a chunk to the line, unless it is live audio that would only stand there."""
+        if isinstance(frame, LiveAudioRawFrame) and (source := self._client.source):
+            secs = len(frame.audio) / 2 / frame.sample_rate
+            if self._standing.is_surplus(source.queued_duration, secs):
+                return True
+        return await super().write_audio_frame(frame)
 
     async def stop(self, frame: EndFrame):
         """Plays what is queued, gives the bridge time to play it too, then leaves the room."""
