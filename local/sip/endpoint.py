@@ -201,6 +201,8 @@ class SipEndpoint:
             return
         self.closing = True
         for call in self.calls:
+            if call.leg:
+                call.leg.unacknowledged.stop()
             self.spawn(call.hangup())
         deadline = time.monotonic() + _CLOSE_SECS
         while self._tasks and time.monotonic() < deadline:
@@ -208,9 +210,9 @@ class SipEndpoint:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for call in self._calls.values():
+        for call in self.known_calls:
             if call.leg:
-                call.leg.stop()
+                call.leg.unacknowledged.stop()
         self.transactions.close()
         self._transport.close()
 

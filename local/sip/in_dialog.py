@@ -3,18 +3,17 @@
 import asyncio
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from local.sip.call_end import CallEnd, cause_of
 from local.sip.dialog import Dialog
 from local.sip.digest import DigestClient
 from local.sip.errors import SipCallError, SipParseError
-from local.sip.invite_transactions import OkRepeater
 from local.sip.message import Request, Response
 from local.sip.offer_answer import OfferAnswer, has_offer
-from local.sip.transaction_layer import Driver, ServerTransaction
-from local.sip.uri import Address
+from local.sip.transaction_layer import ServerTransaction
+from local.sip.unacknowledged import UnacknowledgedOks
 
 if TYPE_CHECKING:
     from local.sip.call import SipCall
@@ -33,6 +32,9 @@ class InDialog:
         descriptions: Offer/answer of the call's audio.
         digest: Credentials for challenges, if the call has any.
         dialled: Whether this end placed the call and so owns the Call-ID.
+
+    Parameters:
+        unacknowledged: Own 200s that wait for their ACK.
     """
 
     def __init__(
@@ -46,13 +48,10 @@ class InDialog:
         dialled: bool,
     ):
         self.dialog, self.descriptions = dialog, descriptions
+        self.unacknowledged = UnacknowledgedOks(endpoint)
         self._call, self._endpoint = call, endpoint
         self._digest, self._dialled = digest, dialled
-        self._expects_answer: set[int] = set()
         self._acks: dict[int, Request] = {}
-        self._repeaters: dict[int, Driver] = {}
-        self._acknowledged = asyncio.Event()
-        self._acknowledged.set()
         self._offering = False
 
     async def request(
@@ -79,14 +78,21 @@ class InDialog:
                 request.body = body
             if self._digest and (pair := self._digest.authorization(method, request.uri)):
                 request.headers.add(*pair)
-            response = await self._exchange(request)
+            try:
+                response = await self._exchange(request)
+            except SipCallError:
+                if method != "BYE":
+                    self._call.hang_up_soon(102, f"{method} was not answered")
+                raise
             challenged = response.status in (401, 407) and self._digest
             if not (challenged and self._digest and self._digest.accept_challenge(response)):
                 break
         if self._digest and response.status < 300:
             self._digest.accepted()
-        if response.status in (408, 481) and method != "BYE":
-            self._call.finish(CallEnd("remote", None, f"{method}: {response.status}"))
+        if response.status == 481 and method != "BYE":
+            self._call.finish(CallEnd("remote", None, f"{method}: call does not exist"))
+        elif response.status == 408 and method != "BYE":
+            self._call.hang_up_soon(102, f"{method} was not answered")
         return response
 
     async def change_media(self, *, hold: bool, update: bool = False) -> None:
@@ -95,22 +101,26 @@ class InDialog:
         Raises:
             SipCallError: If the far end refuses; the line then stays as it was.
         """
-        response = await self._offer(hold, update)
-        for _ in range(_GLARE_TRIES - 1):
-            if response.status != 491:
-                break
-            # RFC 3261 §14.1: the owner of the Call-ID waits longer.
-            low, high = (2.1, 4.0) if self._dialled else (0.0, 2.0)
-            await asyncio.sleep(random.uniform(low, high))
-            response = await self._offer(hold, update)
-        if response.status >= 300:
-            self.descriptions.undo_hold(hold)
-            raise SipCallError(response.status, response.phrase)
-        self.dialog.refresh_target(response)
+        if self._offering:
+            raise SipCallError(491, "Request Pending")
+        before, tries = self.descriptions.hold, 1
         try:
+            response = await self._offer(hold, update)
+            while response.status == 491 and tries < _GLARE_TRIES:
+                # RFC 3261 §14.1: the owner of the Call-ID waits longer.
+                low, high = (2.1, 4.0) if self._dialled else (0.0, 2.0)
+                await asyncio.sleep(random.uniform(low, high))
+                response, tries = await self._offer(hold, update), tries + 1
+            if response.status >= 300:
+                raise SipCallError(response.status, response.phrase)
+            self.dialog.refresh_target(response)
             self.descriptions.take_answer(response.body)
         except SipParseError as e:
+            self.descriptions.hold = before
             raise SipCallError(488, str(e)) from e
+        except SipCallError:
+            self.descriptions.hold = before
+            raise
 
     async def bye(self, headers: Mapping[str, str]) -> Response:
         """End the dialogue; waits for the ACK of an own 200 first (RFC 3261 §15).
@@ -118,7 +128,7 @@ class InDialog:
         Raises:
             SipCallError: 408 when nobody answers.
         """
-        await self._acknowledged.wait()
+        await self.unacknowledged.first_acknowledged.wait()
         return await self.request("BYE", headers)
 
     def acknowledge(self, invite: Request) -> None:
@@ -133,46 +143,6 @@ class InDialog:
             self._endpoint.transactions.add_via(ack)
             self._acks = {invite.cseq: ack}
         self._endpoint.send(ack, address)
-
-    def repeat_ok(
-        self,
-        response: Response,
-        address: Address,
-        on_lost: Callable[[], None],
-        *,
-        expects_answer: bool = False,
-    ) -> None:
-        """Repeat a 200 until its ACK comes.
-
-        Args:
-            response: The 200.
-            address: Where it goes.
-            on_lost: Called when the ACK never comes.
-            expects_answer: Whether the ACK must bring the SDP answer.
-        """
-        endpoint, seq = self._endpoint, response.cseq
-        if expects_answer:
-            self._expects_answer.add(seq)
-        self._acknowledged.clear()
-
-        def lost() -> None:
-            self._repeaters.pop(seq, None)
-            self._acknowledged.set()
-            on_lost()
-
-        repeater = OkRepeater(
-            response, asyncio.get_running_loop().time(), endpoint.behaviour.timers
-        )
-        driver = Driver(repeater, lambda message: endpoint.send(message, address), expired=lost)
-        self._repeaters[seq] = driver
-        driver.rearm()
-
-    def stop(self) -> None:
-        """Stop repeating; the endpoint closes."""
-        for driver in self._repeaters.values():
-            driver.stop()
-        self._repeaters.clear()
-        self._acknowledged.set()
 
     def receive(self, request: Request, transaction: ServerTransaction | None) -> None:
         """Take a request of the far end."""
@@ -239,8 +209,6 @@ class InDialog:
         return await done
 
     async def _offer(self, hold: bool, update: bool) -> Response:
-        if self._offering:
-            raise SipCallError(491, "Request Pending")
         self._offering = True
         try:
             body = self.descriptions.offer(hold=hold)
@@ -249,17 +217,10 @@ class InDialog:
             self._offering = False
 
     def _ack(self, request: Request) -> None:
-        driver = self._repeaters.pop(request.cseq, None)
-        if driver is None:
-            return
-        if isinstance(driver.machine, OkRepeater):
-            driver.machine.acknowledged()
-        driver.stop()
-        self._acknowledged.set()
-        if request.cseq in self._expects_answer:
-            self._expects_answer.discard(request.cseq)
+        answer = self.unacknowledged.acknowledge(request)
+        if answer is not None:
             try:
-                self.descriptions.take_answer(request.body)
+                self.descriptions.take_answer(answer)
             except SipParseError as e:
                 self._call.hang_up_soon(88, f"no usable answer in the ACK: {e}")
 
@@ -281,7 +242,7 @@ class InDialog:
         response = self.reply(transaction, 200, "OK", contact, body)
         if request.method == "INVITE":
             address, lost = request.via.reply_address, self._call.unacknowledged
-            self.repeat_ok(response, address, lost, expects_answer=offered)
+            self.unacknowledged.repeat(response, address, lost, first=False, expects_answer=offered)
         self._call.media_changed()
 
     def _info(self, request: Request, transaction: ServerTransaction) -> None:

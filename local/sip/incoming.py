@@ -104,7 +104,7 @@ class IncomingInvite:
         extra = {"Contact": self._endpoint.contact, **headers}
         response = self._respond(200, "OK", extra, body)
         address, lost = request.via.reply_address, self._call.unacknowledged
-        leg.repeat_ok(response, address, lost, expects_answer=not offered)
+        leg.unacknowledged.repeat(response, address, lost, first=True, expects_answer=not offered)
         return leg
 
     def reject(self, status: int, phrase: str, headers: Mapping[str, str] | None = None) -> None:

@@ -8,9 +8,9 @@ _QUIET_SECS = 0.1
 class SymmetricLatch:
     """Holds on to the first source of valid packets on the far end's hosts.
 
-    Those are the host in its SDP and the one its SIP comes from. It lets go after a re-INVITE, or
-    when a new SSRC comes from elsewhere on them once the old source has been quiet. On loopback all
-    peers share the address, so the port decides.
+    Those are the host in its SDP and the one its SIP comes from. It moves to the very address of
+    the SDP at once, and elsewhere on those hosts when a new SSRC comes from there and the old
+    source has been quiet. On loopback all peers share the address, so the port decides.
     """
 
     def __init__(self, *, symmetric: bool = True):
@@ -39,7 +39,7 @@ class SymmetricLatch:
             return False
         if not self._symmetric:
             return True
-        if self._latched is None or (source != self._latched and self._may_move(source, ssrc, now)):
+        if source != self._latched and self._may_move(source, ssrc, now):
             self._latched = source
         if source != self._latched:
             return False
@@ -48,4 +48,6 @@ class SymmetricLatch:
         return True
 
     def _may_move(self, source: Address, ssrc: int, now: float) -> bool:
+        if self._latched is None or source == self._signalled:
+            return True
         return ssrc not in self._ssrcs and now - self._heard_at > _QUIET_SECS

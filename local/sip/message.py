@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from local.sip.errors import SipParseError
 from local.sip.headers import Headers
-from local.sip.uri import Address, NameAddr, Params, format_params, parse_params
+from local.sip.uri import Address, NameAddr, Params, format_params, is_port, parse_params
 
 MAGIC_COOKIE = "z9hG4bK"
 _FOLD = re.compile(rb"\r?\n[ \t]+")
@@ -104,8 +104,8 @@ class Via:
             raise SipParseError(f"Via {text!r} names no protocol or no sender")
         transport, sent_by, tail = match.groups()
         host, _, port = sent_by.partition(":")
-        if port and not port.isdecimal():
-            raise SipParseError(f"Via {text!r}: the port is no number")
+        if port and not is_port(port):
+            raise SipParseError(f"Via {text!r}: the port is none")
         params = parse_params([part for part in tail.split(";") if part.strip()])
         return cls(transport.upper(), host, int(port) if port else None, params)
 
@@ -189,11 +189,9 @@ def build_response(
         if name == "Via" or (request.method == "INVITE" and 100 < status < 300):
             for value in request.headers.all(name):
                 response.headers.add(name, value)
-    to = NameAddr.parse(request.headers.get("To"))
     response.headers.add("From", request.headers.get("From"))
-    response.headers.add(
-        "To", request.headers.get("To") if to.tag or not to_tag else str(to.with_tag(to_tag))
-    )
+    to = request.headers.get("To")
+    response.headers.add("To", f"{to};tag={to_tag}" if to_tag and not request.to_tag else to)
     response.headers.add("Call-ID", request.call_id)
     response.headers.add("CSeq", request.headers.get("CSeq"))
     response.headers.extend(headers)

@@ -20,7 +20,12 @@ from local.sip.sdp import (
 
 
 class OfferAnswer:
-    """Offers, answers, and tells the audio what was agreed (RFC 3264)."""
+    """Offers, answers, and tells the audio what was agreed (RFC 3264).
+
+    Parameters:
+        sip_host: The far end's SIP address.
+        hold: Whether this end has put the far end on hold.
+    """
 
     def __init__(
         self,
@@ -45,7 +50,7 @@ class OfferAnswer:
         self._session_id = secrets.randbits(31)
         self._version = 1
         self._body = b""
-        self._hold = False
+        self.hold = False
 
     @property
     def agreed(self) -> bool:
@@ -59,12 +64,12 @@ class OfferAnswer:
             hold: Whether the far end is put on hold; None leaves it as it is.
         """
         if hold is not None:
-            self._hold = hold
+            self.hold = hold
         agreed = self._media.negotiated
         if agreed is None:
             codecs = [(PAYLOADS[name], name) for name in self._codecs]
             return self._render(codecs, EVENT_PAYLOAD, "sendrecv", None)
-        direction: Direction = "sendonly" if self._hold else "sendrecv"
+        direction: Direction = "sendonly" if self.hold else "sendrecv"
         return self._render([(agreed.payload, agreed.codec)], agreed.event_payload, direction, None)
 
     def take_answer(self, body: bytes) -> None:
@@ -105,13 +110,9 @@ class OfferAnswer:
         codecs = [(agreed.payload, agreed.codec)]
         return self._render(codecs, agreed.event_payload, agreed.direction, offer)
 
-    def undo_hold(self, hold: bool) -> None:
-        """A hold or resume was refused: the line stays as it was."""
-        self._hold = not hold
-
     @property
     def _own_direction(self) -> Direction:
-        return "sendonly" if self._hold else "sendrecv"
+        return "sendonly" if self.hold else "sendrecv"
 
     def _configure(self, agreed: Negotiated) -> None:
         old = self._media.negotiated

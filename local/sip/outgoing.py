@@ -16,7 +16,7 @@ from local.sip.invite_transactions import cancel_for
 from local.sip.message import Request, Response
 from local.sip.offer_answer import OfferAnswer
 from local.sip.transaction_layer import ClientTransaction
-from local.sip.uri import Address
+from local.sip.uri import Address, NameAddr, SipUri
 
 if TYPE_CHECKING:
     from local.sip.call import SipCall
@@ -109,6 +109,8 @@ class OutgoingInvite:
         if self._leg and self._leg.dialog.remote.tag == response.to_tag:
             self._leg.acknowledge(invite)
             return
+        if self._digest:
+            self._digest.accepted()
         leg = InDialog(
             self._call,
             self._endpoint,
@@ -181,10 +183,10 @@ def build_invite(
     headers: Mapping[str, str],
 ) -> Request:
     """The INVITE of a new call, without body and Via."""
-    display = f'"{display_name}" ' if display_name else ""
-    own = f"sip:{from_user}@{endpoint.host}:{endpoint.address[1]}"
+    own = SipUri(from_user, endpoint.host, endpoint.address[1]).bare()
+    caller = NameAddr(own, display_name).with_tag(secrets.token_hex(6))
     fields = Headers([("Max-Forwards", "70")])
-    fields.add("From", f"{display}<{own}>;tag={secrets.token_hex(6)}")
+    fields.add("From", str(caller))
     fields.add("To", f"<{uri}>")
     fields.add("Call-ID", f"{secrets.token_hex(12)}@{endpoint.host}")
     fields.add("CSeq", "1 INVITE")

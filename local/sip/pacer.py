@@ -52,7 +52,8 @@ class Playback:
         return self.future.done()
 
     def __await__(self) -> Generator[Any, None, "Playback"]:
-        return asyncio.wrap_future(self.future).__await__()
+        # A listener that gives up must not cancel the utterance.
+        return asyncio.shield(asyncio.wrap_future(self.future)).__await__()
 
     def next_frame(self, now: float) -> np.ndarray | None:
         """The next 20 ms, sent at ``now``; None behind the last."""
@@ -213,7 +214,7 @@ class _Pacer:
         except Exception as e:
             # The border of a call: one call's broken source must not silence the others.
             logger.error(f"{sender}: stopped sending, {e!r}")
-            self.remove(sender)
+            sender.stop()
             return
         with self._wake:
             if sender in self._senders:

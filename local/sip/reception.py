@@ -45,6 +45,10 @@ class Reception:
             call.leg.receive(request, transaction)
         elif transaction is None:
             return
+        elif call and call.incoming and request.method == "BYE":
+            # The caller leaves a call that was never answered, without a CANCEL (§15).
+            self._reply(transaction, 200, "OK")
+            call.incoming.cancelled(request)
         elif request.method == "CANCEL":
             self._cancel(request, transaction)
         elif request.to_tag:

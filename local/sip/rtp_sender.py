@@ -65,7 +65,8 @@ class RtpSender:
                 self._packet(self._negotiated.payload, self._timestamp, payload)
             elif self._negotiated:
                 self._marker = True
-            self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
+            if self._negotiated:
+                self._timestamp = (self._timestamp + FRAME) & 0xFFFFFFFF
         if on_sent:
             on_sent()
 

@@ -118,7 +118,8 @@ class RtpSession:
             ValueError: If the frame is not 160 samples long.
         """
         self._last_send = time.monotonic()
-        self._sender.send(pcm)
+        if not self._closed:
+            self._sender.send(pcm)
 
     async def send_digits(self, digits: str, *, tone_ms: int = 100, gap_ms: int = 100) -> None:
         """Send digits in place of audio, and return behind the last gap.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from local.sip.errors import SipParseError
-from local.sip.uri import Address
+from local.sip.uri import Address, is_port
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 PAYLOADS = {"PCMU": 0, "PCMA": 8}
@@ -93,8 +93,8 @@ def parse_sdp(body: bytes) -> Sdp:
     end = starts[index + 1] if index + 1 < len(starts) else len(lines)
     stream = lines[starts[index] : end]
     host = _connection(stream) or _connection(session)
-    if host is None:
-        raise SipParseError("no IPv4 connection address")
+    if host is None or not is_port(match[1]):
+        raise SipParseError("no IPv4 connection address, or a port that is none")
     codecs, event = _codecs(stream, [int(number) for number in match[2].split()])
     direction = _direction(stream) or _direction(session) or "sendrecv"
     if host == "0.0.0.0":
@@ -179,7 +179,7 @@ def render_sdp(
 def _connection(lines: list[str]) -> str | None:
     for line in lines:
         match = re.match(r"c=IN IP4 (\d+\.\d+\.\d+\.\d+)", line)
-        if match:
+        if match and all(int(part) < 256 for part in match[1].split(".")):
             return match[1]
     return None
 

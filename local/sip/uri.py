@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from local.sip.errors import SipParseError
 
 Address = tuple[str, int]
+# RFC 3261 §25.1: what a user part may hold beside letters and digits.
+_USER_MARKS = "-_.!~*'()&=+$,;?/"
 Params = tuple[tuple[str, str | None], ...]
 
 
@@ -46,8 +48,8 @@ class SipUri:
         user, at, hostport = rest.rpartition("@")
         hostport, *params = hostport.split(";")
         host, _, port = hostport.partition(":")
-        if not host or (port and not port.isdecimal()):
-            raise SipParseError(f"{text!r} has no host or a port that is no number")
+        if not host or (port and not is_port(port)):
+            raise SipParseError(f"{text!r} has no host or a port that is none")
         user = unquote(user.partition(":")[0]) if at else ""
         return cls(user, host, int(port) if port else None, parse_params(params), headers, scheme)
 
@@ -72,7 +74,7 @@ class SipUri:
         """The URI without its ``?headers``, as a Request-URI has it."""
         if self.scheme == "tel":
             return f"tel:{self.user}{format_params(self.params)}"
-        user = f"{self.user}@" if self.user else ""
+        user = f"{quote(self.user, safe=_USER_MARKS)}@" if self.user else ""
         port = f":{self.port}" if self.port else ""
         return f"{self.scheme}:{user}{self.host}{port}{format_params(self.params)}"
 
@@ -142,6 +144,11 @@ def parse_params(parts: list[str]) -> Params:
 def format_params(params: Params) -> str:
     """``;a=1;lr``."""
     return "".join(f";{name}" if value is None else f";{name}={value}" for name, value in params)
+
+
+def is_port(text: str) -> bool:
+    """Whether a text is a UDP port to send to."""
+    return text.isascii() and text.isdecimal() and 0 < int(text) < 65536
 
 
 def user_of(address: str) -> str:
