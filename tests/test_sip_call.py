@@ -159,8 +159,8 @@ async def test_audio_goes_both_ways_in_time(line):
     start = next(i for i, (pcm, _) in enumerate(heard) if np.abs(pcm).max() > 330)
     sound = np.concatenate([pcm for pcm, _ in heard[start : start + 10]])
     assert np.corrcoef(sound, TONE)[0, 1] > 0.999
-    assert abs(heard[start][1] - said.first_audible_at) < 0.02
-    assert said.last_audible_at - said.first_audible_at == pytest.approx(0.2, abs=0.02)
+    assert abs(heard[start][1] - said.first_audible_at) < 0.05
+    assert said.last_audible_at - said.first_audible_at == pytest.approx(0.2, abs=0.06)
     assert there.media.stats.lost == 0
 
 
@@ -305,7 +305,7 @@ async def test_who_leaves_during_a_transfer_went_where_he_was_sent(line):
 
 
 async def test_audio_that_never_comes_ends_the_call():
-    rtp = RtpOptions(initial_timeout_secs=0.1, later_timeout_secs=0.05)
+    rtp = RtpOptions(initial_timeout_secs=0.5, later_timeout_secs=0.05)
     line = await Line().open(callee=Behaviour(timers=FAST, rtp=rtp))
     try:
         here, there = await line.up()
@@ -317,7 +317,7 @@ async def test_audio_that_never_comes_ends_the_call():
         here.media.send(TONE[:160])
         began = loop.time()
         await within(there.wait_ended())
-        assert loop.time() - began < 0.095
+        assert loop.time() - began < 0.4
     finally:
         await line.close()
 
@@ -373,7 +373,7 @@ async def test_ten_calls_at_once_lose_no_packet(line):
     await asyncio.sleep(0.5)
     for sender in senders:
         sender.stop()
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.1)
     stats = [call.media.stats for pair in calls for call in pair]
     assert min(s.received for s in stats) >= 20
     assert sum(s.sent for s in stats) == sum(s.received for s in stats)

@@ -108,11 +108,14 @@ def test_the_parts_of_a_uri():
     assert (uri.user, uri.address, uri.has_param("lr")) == ("+155", ("127.0.0.1", 5061), True)
     assert uri.headers == (("X-Call-ID", "42"), ("X-Note", "a b"))
     assert uri.bare() == "sip:+155@127.0.0.1:5061;lr;transport=udp"
+    assert SipUri("a b@c", "127.0.0.1").bare() == "sip:a%20b%40c@127.0.0.1"
     assert SipUri.parse("tel:+15551234;phone-context=x").user == "+15551234"
     assert SipUri.parse("sip:localhost").address == ("127.0.0.1", 5060)
 
 
-@pytest.mark.parametrize("text", ["", "http://a", "sip:", "sip:a@b:port", "+15550100"])
+@pytest.mark.parametrize(
+    "text", ["", "http://a", "sip:", "sip:a@b:port", "sip:a@b:0", "sip:a@b:65536", "+15550100"]
+)
 def test_what_is_no_uri_is_refused(text):
     with pytest.raises(SipParseError):
         SipUri.parse(text)

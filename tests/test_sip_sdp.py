@@ -85,6 +85,8 @@ def test_an_offer_without_events_gets_none():
         b"",
         b"v=0\r\n",
         BARESIP.replace(b"m=audio 4000", b"m=audio 0"),
+        BARESIP.replace(b"m=audio 4000", b"m=audio 65536"),
+        BARESIP.replace(b"IP4 127.0.0.1", b"IP4 999.0.0.1").replace(b"10.1.1.1", b"10.1.1.256"),
         BARESIP.replace(b"RTP/AVP 96 8", b"RTP/SAVP 96 8"),
         BARESIP.replace(b"IN IP4", b"IN IP6"),
     ],

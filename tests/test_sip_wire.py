@@ -259,6 +259,37 @@ async def test_info_brings_digits_and_update_a_new_address(wire):
     assert call.media.remote == ("127.0.0.1", 40002)
 
 
+async def test_a_caller_may_leave_by_bye_before_the_answer(wire):
+    wire.peer.send(wire.peer.make("INVITE", body=sdp()))
+    call = await wire.call()
+    call.ringing()
+    ringing = [await wire.peer.receive() for _ in range(2)][-1]
+    wire.peer.send(wire.peer.make("BYE", seq=2, tag=ringing.to_tag))
+    got = {(await wire.peer.final()).status for _ in range(2)}
+    assert got == {200, 487} and call.end and call.end.by == "remote"
+
+
+async def test_closing_says_goodbye_even_to_a_caller_who_never_acknowledged(wire):
+    wire.peer.send(wire.peer.make("INVITE", body=sdp()))
+    call = await wire.call()
+    await call.answer()
+    wire.peer.polite = True
+    await wire.endpoint.close()
+    assert "BYE" in statuses(wire.peer.heard())
+
+
+async def test_an_invite_that_cannot_be_called_back_is_refused_at_once(wire):
+    invite = wire.peer.make("INVITE", body=sdp())
+    contact = f"<sip:raw@127.0.0.1:{wire.peer.port}>".encode()
+    for number, bad in enumerate((b"<sip:raw@example.com>", b"<sip:raw@127.0.0.1:99999>", b"<x>")):
+        changed = invite.replace(contact, bad).replace(
+            b"branch=z9hG4bK", b"branch=z9hG4bK%d" % number
+        )
+        wire.peer.send(changed)
+        assert (await wire.peer.final()).status == 400
+    assert wire.calls.empty()
+
+
 async def test_options_tells_whether_calls_are_taken(wire):
     wire.peer.send(wire.peer.make("OPTIONS"))
     up = await wire.peer.final()
@@ -406,6 +437,23 @@ async def test_credentials_go_with_the_second_invite_and_the_ack(wire):
     await hanging_up
 
 
+async def test_a_challenge_inside_the_call_is_answered(wire):
+    call = wire.dial(credentials=Credentials("ann", "pw"), display_name='An "n"')
+    invite = await wire.peer.request("INVITE")
+    wire.peer.send(wire.peer.answer(invite, 200, body=sdp()))
+    await call.wait_answered()
+    assert invite.headers.get("From").startswith('"An \\"n\\"" <sip:+15557777@')
+    for nonce in ("n1", "n2"):
+        holding = asyncio.create_task(call.hold(True))
+        first = await wire.peer.request("INVITE")
+        challenge = f'WWW-Authenticate: Digest realm="r", nonce="{nonce}", qop="auth"\r\n'
+        wire.peer.send(wire.peer.answer(first, 401, more=challenge))
+        second = await wire.peer.request("INVITE")
+        assert f'nonce="{nonce}"' in second.headers.get("Authorization")
+        wire.peer.send(wire.peer.answer(second, 200, body=sdp()))
+        await holding
+
+
 async def test_an_offer_during_our_own_is_glare(wire):
     call, invite = await wire.up()
     holding = asyncio.create_task(call.hold(True))
@@ -438,6 +486,13 @@ async def test_a_far_end_that_has_forgotten_the_call_ends_it(wire):
     with pytest.raises(SipCallError, match="481"):
         await holding
     assert call.end and call.end.by == "remote"
+
+
+async def test_a_far_end_that_answers_nothing_any_more_ends_the_call(wire):
+    call, _ = await wire.up()
+    with pytest.raises(SipCallError, match="408"):
+        await call.hold(True)
+    assert call.end and call.end.by == "timeout"
 
 
 async def test_an_answer_nobody_can_use_ends_the_call(wire):
