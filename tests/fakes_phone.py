@@ -8,6 +8,7 @@ import numpy as np
 
 from local.sip.call import SipCall
 from local.sip.endpoint import SipEndpoint
+from local.sip.errors import SipCallError
 from local.sip.message import Request, Response
 
 FRAME_SECS = 0.02
@@ -84,7 +85,10 @@ class Phone:
         await self.endpoint.close()
 
     async def _talk(self, call: SipCall) -> None:
-        await call.wait_answered()
+        try:
+            await call.wait_answered()
+        except SipCallError:
+            return
         loop = asyncio.get_running_loop()
         due = loop.time()
         while call.end is None:

@@ -171,6 +171,9 @@ async def test_offer_without_a_common_codec_gets_400(livekit):
 
 async def test_call_to_a_number_of_no_trunk_gets_one_180_and_then_nothing(livekit):
     """livekit-sip: 100, one 180, silence; even a CANCEL gets no answer."""
+    trunks = await livekit.client.sip.list_inbound_trunk(sip_pb.ListSIPInboundTrunkRequest())
+    if any(not trunk.numbers for trunk in trunks.items):
+        pytest.skip("this deployment has a trunk for every number")
     phone = await livekit.phone()
     call = phone.dial(f"+1555{digits(7)}", livekit.sip_address, from_user=livekit.caller)
     await call.wait_ringing()
@@ -216,6 +219,9 @@ async def test_trunk_with_a_password_challenges_by_407(livekit):
 
 async def test_rule_of_another_calling_number_does_not_match(livekit):
     """livekit-sip: a call that no dispatch rule takes is treated like one without a trunk."""
+    rules = await livekit.client.sip.list_dispatch_rule(sip_pb.ListSIPDispatchRuleRequest())
+    if any(not rule.trunk_ids for rule in rules.items):
+        pytest.skip("this deployment has a rule for every trunk")
     line = await livekit.line(rule={"inbound_numbers": ["+15550000000"]})
     phone = await livekit.phone()
     call = phone.dial(line.number, livekit.sip_address, from_user=livekit.caller)

@@ -82,7 +82,10 @@ def _notify(state: str) -> None:
         return
     address = "\0" + path[1:] if path.startswith("@") else path
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as client:
-        client.sendto(state.encode(), address)
+        try:
+            client.sendto(state.encode(), address)
+        except OSError as exc:  # who started this process has gone
+            logger.warning(f"{state} could not be told: {exc}")
 
 
 if __name__ == "__main__":

@@ -154,9 +154,10 @@ def load_config(path: Path, **overrides: Any) -> ExchangeConfig:
         ConfigError: If the file cannot be read or has problems: all of them, with their keys.
     """
     try:
-        data = yaml.safe_load(path.read_text()) or {}
+        data = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as exc:
         raise ConfigError(f"{path}: {exc}") from exc
+    data = {} if data is None else data
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: a mapping is expected, not {type(data).__name__}")
     data |= {key: value for key, value in overrides.items() if value is not None}

@@ -1,5 +1,8 @@
 """The exchange put together: rooms, signalling, HTTP API, dispatch, webhooks, telephone gateway."""
 
+import contextlib
+from collections.abc import Iterator
+
 from aiohttp import web
 from loguru import logger
 
@@ -27,7 +30,8 @@ class Exchange:
     def __init__(self, config: ExchangeConfig):
         self.config = config
         self.keys = {config.api_key: config.api_secret.get_secret_value()}
-        self.rooms = Rooms(self.keys, config.host, config.rtc_port)
+        with _port_named("media", config.rtc_port):
+            self.rooms = Rooms(self.keys, config.host, config.rtc_port)
         self._signalling = Signalling(self.rooms)
         self._workers = WorkerHub(self.keys, self.rooms.server_info)
         self.dispatcher = Dispatcher(
@@ -101,10 +105,21 @@ class Exchange:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.config.host, self.config.http_port)
-        await site.start()
+        with _port_named("HTTP", self.config.http_port):
+            await site.start()
         self._http_port = self._runner.addresses[0][1]
         self.rooms.start()
-        await self._gateway.start()
+        with _port_named("SIP", self.config.sip_port):
+            await self._gateway.start()
+
+
+@contextlib.contextmanager
+def _port_named(purpose: str, port: int) -> Iterator[None]:
+    """Name the port in an error about it."""
+    try:
+        yield
+    except OSError as exc:
+        raise OSError(exc.errno, f"{purpose} port {port}: {exc.strerror or exc}") from exc
 
 
 async def _alive(request: web.Request) -> web.Response:

@@ -81,10 +81,11 @@ def _in_networks(address: str, networks: Iterable[str]) -> bool:
     return any(ip in ipaddress.ip_network(network, strict=False) for network in networks)
 
 
-def _priority(rule: pb.SIPDispatchRuleInfo) -> int:
+def _priority(rule: pb.SIPDispatchRuleInfo) -> tuple[bool, int]:
+    """Lower goes first: a rule of this very trunk before one for all trunks."""
     kind = rule.rule.WhichOneof("rule") or ""
     wildcards = (not rule.inbound_numbers) + (not rule.numbers)
-    return _KINDS.get(kind, 0) + _WILDCARD * wildcards
+    return not rule.trunk_ids, _KINDS.get(kind, 0) + _WILDCARD * wildcards
 
 
 def room_name(rule: pb.SIPDispatchRuleInfo, call: Dialled) -> str:
