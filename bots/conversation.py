@@ -10,9 +10,7 @@ from pipecat.flows import Flow, FlowManager
 from pipecat.frames.frames import (
     EndFrame,
     Frame,
-    InterruptionFrame,
     LLMRunFrame,
-    TTSSpeakFrame,
 )
 from pipecat.observers.base_observer import BaseObserver
 from pipecat.processors.frame_processor import FrameProcessor
@@ -21,10 +19,11 @@ from pipecat.workers.runner import WorkerRunner
 
 from bots.bot import Bot
 from bots.ending import Ending, EndingGate, outcome_of
-from bots.phrase_processor import PhraseFrame
-from bots.phrases import GOODBYE, RATE_HZ
+from bots.first_token_watch import FirstTokenWatch
+from bots.phrases import GOODBYE
 from bots.pipeline import CANCEL_SECS, build_pipeline
 from bots.provider_watch import ProviderWatch
+from bots.speaker import Speaker
 from flows.call_resources import CallResources
 from processors.turn_models import TurnModels
 from records.outcomes import Outcome
@@ -60,7 +59,6 @@ class Conversation:
     ):
         """Build the pipeline; nothing connects yet."""
         self.bot = bot
-        self._phrases = phrases
         self._gate = gate
         self._call = call
         self._now = now
@@ -73,19 +71,20 @@ class Conversation:
             call,
             providers=providers,
             models=models,
-            observers=observers,
+            observers=[*observers, FirstTokenWatch(self._on_silence)],
             taps=taps,
             system=f"{bot.prompt}\n\nToday is {self._today()}." if bot.prompt else None,
             app_resources=CallResources(data_dir, call.number, call.dialled, now, self._end),
         )
         self.worker = self.pipeline.worker
-        self._watch = ProviderWatch(gate, self.say)
+        self.speaker = Speaker(bot, self.worker, phrases)
+        self._watch = ProviderWatch(gate, self.speaker)
         self._listen()
 
     async def start(self, secs: float) -> bool:
         """Connect all services; whether they are ready within ``secs``, and nothing ended it."""
         if self.bot.config.greeting:
-            self._greeting = await self._spoken(self.bot.config.greeting)
+            self._greeting = await self.speaker.prepared(self.bot.config.greeting)
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(self.worker)
         self._running = asyncio.create_task(runner.run())
@@ -99,22 +98,6 @@ class Conversation:
             await self._enter_flow(self.bot.flow)
         if self._greeting:
             await self.worker.queue_frame(self._greeting)
-
-    async def say(self, text: str, *, at_once: bool = False) -> None:
-        """Say a sentence, kept or synthesised.
-
-        Args:
-            text: What to say.
-            at_once: Drop what is being said, and let nobody interrupt this.
-        """
-        if not self.bot.talks:
-            logger.warning(f"{self.bot.name} has no voice to say something with")
-            return
-        frame = await self._spoken(text)
-        if at_once:
-            frame.interruptible = False
-            await self.worker.queue_frame(InterruptionFrame())
-        await self.worker.queue_frame(frame)
 
     async def close(self, *, line_is_gone: asyncio.Event) -> None:
         """Take the pipeline down: speak out if the ending asks for it, end, else cancel."""
@@ -140,7 +123,7 @@ class Conversation:
         try:
             async with asyncio.timeout(SPEAK_OUT_SECS):
                 if ending.say and self.bot.talks:
-                    await self.say(ending.say, at_once=True)
+                    await self.speaker.say(ending.say, at_once=True, to_the_end=True)
                 elif ending.politely:
                     await self._say_goodbye()
         except TimeoutError:
@@ -159,7 +142,7 @@ class Conversation:
             await self.worker.queue_frame(LLMRunFrame())
             await self.worker.flush_pipeline()
             if not self._has_answered():
-                await self.say(GOODBYE)
+                await self.speaker.say(GOODBYE)
 
     def _has_answered(self) -> bool:
         assert self.pipeline.context
@@ -171,12 +154,6 @@ class Conversation:
             if message.get("role") == "assistant" and message.get("content"):
                 return True
         return True  # nobody said anything that wants an answer
-
-    async def _spoken(self, text: str) -> Frame:
-        tts = self.bot.config.tts
-        assert tts is not None
-        audio = await self._phrases.get(tts.use, tts.voice or "", text, RATE_HZ)
-        return PhraseFrame(text, audio, RATE_HZ) if audio else TTSSpeakFrame(text)
 
     async def _enter_flow(self, flow: Flow) -> None:
         assert self.pipeline.llm
@@ -193,6 +170,9 @@ class Conversation:
 
     def _today(self) -> str:
         return self._now().strftime("%Y-%m-%d (%A)")
+
+    async def _on_silence(self, name: str) -> None:
+        await self._watch.on_silence(name)
 
     def _end(self, outcome: Outcome) -> None:
         self._gate.close(Ending(outcome, "bot", politely=True))

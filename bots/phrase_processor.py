@@ -45,17 +45,19 @@ class PhraseProcessor(FrameProcessor):
         if not isinstance(frame, PhraseFrame):
             await self.push_frame(frame, direction)
             return
-        context_id = str(uuid.uuid4())
-        started = TTSStartedFrame(context_id=context_id, append_to_context=True)
-        await self.push_frame(started)
-        for word, audio in _by_word(frame.text, frame.audio):
-            text = TTSTextFrame(word, text_type=TextType.WORD, context_id=context_id)
-            await self.push_frame(text)
-            await self.push_frame(
-                TTSAudioRawFrame(audio, frame.sample_rate, 1, context_id=context_id)
-            )
-        await self.push_frame(TTSStoppedFrame(context_id=context_id))
-        await self.push_frame(LLMAssistantPushAggregationFrame())
+        for part in _parts(frame):
+            part.interruptible = frame.interruptible
+            await self.push_frame(part)
+
+
+def _parts(frame: PhraseFrame) -> Iterator[Frame]:
+    context_id = str(uuid.uuid4())
+    yield TTSStartedFrame(context_id=context_id, append_to_context=True)
+    for word, audio in _by_word(frame.text, frame.audio):
+        yield TTSTextFrame(word, text_type=TextType.WORD, context_id=context_id)
+        yield TTSAudioRawFrame(audio, frame.sample_rate, 1, context_id=context_id)
+    yield TTSStoppedFrame(context_id=context_id)
+    yield LLMAssistantPushAggregationFrame()
 
 
 def _by_word(text: str, audio: bytes) -> Iterator[tuple[str, bytes]]:

@@ -1,6 +1,4 @@
-"""Decides what a provider's error means for the caller."""
-
-from collections.abc import Awaitable, Callable
+"""Decides what a provider's error, or its silence, means for the caller."""
 
 from loguru import logger
 from pipecat.frames.frames import ErrorFrame
@@ -9,8 +7,10 @@ from pipecat.services.stt_service import STTService
 
 from bots.ending import Ending, EndingGate
 from bots.phrases import APOLOGY, SAY_AGAIN
+from bots.speaker import Speaker
 
 MAX_LOST_ANSWERS = 2
+REASON_CHARS = 120
 
 
 class ProviderWatch:
@@ -22,27 +22,37 @@ class ProviderWatch:
     itself.
     """
 
-    def __init__(self, gate: EndingGate, say: Callable[[str], Awaitable[None]]):
+    def __init__(self, gate: EndingGate, speaker: Speaker):
         """Initialize with the way out and the way to speak."""
         self.answered = False
         self._gate = gate
-        self._say = say
+        self._speaker = speaker
         self._lost_answers = 0
 
     async def on_error(self, frame: ErrorFrame) -> None:
         """Handle an error that reached the pipeline's worker."""
         service = frame.processor
-        if not isinstance(service, AIService) or self._gate.ending:
+        if not isinstance(service, AIService):
             return
-        reason = f"{service.name}: {frame.error}"
+        reason = f"{service.name}: {frame.error}"[:REASON_CHARS]
         if not service.is_usable:
             logger.error(f"{service.name} cannot work: the call ends")
             self._gate.close(
                 Ending("provider_failure", reason, say=APOLOGY if self.answered else "")
             )
-        elif self.answered and not isinstance(service, STTService):
-            self._lost_answers += 1
-            if self._lost_answers > MAX_LOST_ANSWERS:
-                self._gate.close(Ending("provider_failure", reason, say=APOLOGY))
-            else:
-                await self._say(SAY_AGAIN)
+        elif not isinstance(service, STTService):
+            await self._answer_lost(reason)
+
+    async def on_silence(self, name: str) -> None:
+        """Handle an LLM that was asked and does not begin to answer."""
+        logger.warning(f"{name} does not answer")
+        await self._answer_lost(f"{name}: no answer", at_once=True)
+
+    async def _answer_lost(self, reason: str, *, at_once: bool = False) -> None:
+        if not self.answered or self._gate.ending:
+            return
+        self._lost_answers += 1
+        if self._lost_answers > MAX_LOST_ANSWERS:
+            self._gate.close(Ending("provider_failure", reason, say=APOLOGY))
+        else:
+            await self._speaker.say(SAY_AGAIN, at_once=at_once)

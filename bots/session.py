@@ -126,7 +126,7 @@ class _Call:
                     politely = bool(options.get("politely", True))
                     self._gate.close(Ending("cancelled", "command:hang_up", politely=politely))
                 case {"do": "say", "text": str(text)} if self._conversation:
-                    await self._conversation.say(text)
+                    await self._conversation.speaker.say(text)
                 case other:
                     logger.warning(f"Command {other.get('do')!r} cannot be carried out now")
 

@@ -153,7 +153,8 @@ class FakeSTT(STTService):
 
 
 class ScriptedLLM(LLMService):
-    """Answers each request with the next of ``replies``: words, a tool call, both, or an error.
+    """Answers each request with the next of ``replies``: words, a tool call, both,
+    an error, or an event that must happen first.
 
     ``requests`` are the messages of each request, ``tools`` the names offered with the last one.
     """
@@ -182,6 +183,8 @@ class ScriptedLLM(LLMService):
         for part in self._next_reply():
             if isinstance(part, Exception):
                 await self.push_error("The model failed", exception=part)
+            elif isinstance(part, asyncio.Event):
+                await part.wait()
             elif isinstance(part, str):
                 for word in part.split():
                     await self._push_llm_text(word + " ")

@@ -201,6 +201,20 @@ async def test_a_lost_answer_is_asked_for_again_and_the_third_ends_the_call(rece
     assert len(phone.of("error_raised")) == 3
 
 
+async def test_a_model_that_never_answers_is_given_up(receptionist, tmp_path, monkeypatch):
+    monkeypatch.setattr("bots.first_token_watch.FIRST_TOKEN_SECS", 0.2)
+    providers = FakeProviders(*[asyncio.Event() for _ in range(3)])
+    async with a_call(receptionist, tmp_path, providers=providers) as phone:
+        await phone.answered()
+        await phone.happened("bot_spoke")
+        await talked(phone, providers, "Hello?", 2)
+        await talked(phone, providers, "Hello again?", 3)
+        await providers.the_stt.hear("Nobody there?")
+        await phone.over()
+    assert [e.text for e in phone.of("bot_spoke")][1:] == [SAY_AGAIN, SAY_AGAIN, APOLOGY]
+    assert phone.ending[0] == "provider_failure" and "no answer" in phone.ending[1]
+
+
 async def test_the_server_may_speak_through_the_bot(receptionist, tmp_path):
     async with a_call(receptionist, tmp_path, providers=FakeProviders()) as phone:
         await phone.answered()
