@@ -40,14 +40,10 @@ class CallerAudio:
         """Reads ``track`` from now on, instead of an earlier one (a reconnect, a republish)."""
         async with self._switching:
             await self._release()
-            stream = rtc.AudioStream(
+            self._stream = rtc.AudioStream(
                 track, sample_rate=self.rate_hz, num_channels=1, frame_size_ms=FRAME_MS
             )
-            # The room drops the track's native handle as the caller leaves. A track that is still
-            # held then would drop it again, later.
-            stream._track = None
-            self._stream = stream
-            self._reader = asyncio.create_task(self._read(stream), name="caller_audio")
+            self._reader = asyncio.create_task(self._read(self._stream), name="caller_audio")
 
     async def close(self) -> None:
         """Releases the native stream; idempotent."""

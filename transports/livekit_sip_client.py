@@ -192,6 +192,7 @@ class LiveKitSIPClient(LiveKitTransportClient):
         room.on("participant_disconnected")(self._on_participant_disconnected_wrapper)
         room.on("participant_attributes_changed")(self._on_attributes_changed)
         room.on("track_subscribed")(self._on_track_subscribed_wrapper)
+        room.on("track_unsubscribed")(_release)
         room.on("data_received")(self._on_data_received_wrapper)
         room.on("sip_dtmf_received")(self._on_sip_dtmf_received_wrapper)
         self.caller.watch(room)
@@ -254,3 +255,9 @@ class LiveKitSIPClient(LiveKitTransportClient):
         if who == "caller":
             await self._callbacks.on_participant_disconnected(self.caller.identity)
         await self._on_call_ended(f"{who}:{name}")
+
+
+def _release(track: rtc.Track) -> None:
+    # The native room drops the handle of a track that is gone; the SDK would drop it again and
+    # complain.
+    track._ffi_handle.mark_consumed()
