@@ -88,7 +88,7 @@ class ForkClient:
         self._asked.append((asked, ours))
         try:
             async with asyncio.timeout(FORK_SECS):
-                return await (await asked).open()
+                return await asked
         except TimeoutError:
             raise ConfigurationError(f"the fork server did not fork in {FORK_SECS:g} s") from None
 

@@ -1,6 +1,7 @@
 """One forked call process, seen from the server."""
 
 import asyncio
+import contextlib
 import json
 import os
 import select
@@ -8,44 +9,35 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
 
-from server.call_process import LINE_LIMIT
-
 
 class ForkedProcess:
     """A process that takes one order, then commands, and answers in lines."""
 
     def __init__(self, pid: int, connection: socket.socket):
-        """Initialize around a forked process; call ``open`` before use."""
+        """Initialize around a forked process."""
         self.pid = pid
         self.exited = asyncio.Event()
         self.status: int | None = None
         """Exit status, negative for a signal; None while it runs or when nobody can know it."""
+        connection.setblocking(False)
         self._connection = connection
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
         self._pidfd: int | None = None
 
-    async def open(self) -> "ForkedProcess":
-        """Makes the socket ready."""
-        self._connection.setblocking(False)
-        self._reader, self._writer = await asyncio.open_connection(
-            sock=self._connection, limit=LINE_LIMIT
-        )
-        return self
-
     def send(self, message: Mapping[str, object]) -> None:
-        """Sends the order or a command; a process that is gone takes nothing."""
-        if self._writer and not self._writer.is_closing():
-            self._writer.write(json.dumps(message).encode() + b"\n")
+        """Sends the order or a command; a process that is gone, or reads nothing, takes nothing."""
+        if self._connection.fileno() < 0:
+            return
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, BlockingIOError):
+            self._connection.send(json.dumps(message).encode() + b"\n")
 
     async def lines(self) -> AsyncIterator[bytes]:
         """What the process says until its socket closes; not a line cut off by its death."""
-        assert self._reader
-        try:
-            while (line := await self._reader.readline()).endswith(b"\n"):
+        # Not by streams: a write to a process that just left would throw away its last words.
+        loop, rest = asyncio.get_running_loop(), b""
+        while chunk := await self._received(loop):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
                 yield line
-        except ConnectionError:
-            return
 
     async def stop(self, grace_secs: float) -> None:
         """Ends the process: its socket closes, then SIGTERM, and SIGKILL ``grace_secs`` later."""
@@ -74,10 +66,7 @@ class ForkedProcess:
 
     def close(self) -> None:
         """Lets go of the socket."""
-        if self._writer:
-            self._writer.close()
-        else:
-            self._connection.close()
+        self._connection.close()
 
     def mark_exited(self, status: int | None) -> None:
         """The process is gone."""
@@ -101,3 +90,9 @@ class ForkedProcess:
             self.mark_exited(None)
             return
         asyncio.get_running_loop().add_reader(self._pidfd, self.mark_exited, None)
+
+    async def _received(self, loop: asyncio.AbstractEventLoop) -> bytes:
+        try:
+            return await loop.sock_recv(self._connection, 65536)
+        except ConnectionResetError:  # it left with a command unread; all it said came before
+            return b""

@@ -86,6 +86,15 @@ async def test_a_call_ends_by_itself_and_its_room_too_when_the_server_is_gone(po
     assert (tmp_path / "room").exists()
 
 
+async def test_last_words_are_heard_though_the_process_left_with_a_command_unread(pool):
+    process = await pool.take()
+    process.send(order('{"end": "at once"}'))
+    await process.exited.wait()
+    process.send({"do": "hang_up"})
+    assert (await events_of(process))[-1].type == "call_ended"
+    process.close()
+
+
 async def test_sigterm_cancels_a_call_that_still_tells_its_end(pool):
     process = await pool.take()
     process.send(order())
