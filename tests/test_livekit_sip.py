@@ -85,10 +85,12 @@ async def test_a_caller_who_comes_after_the_bot_is_waited_for(fake_room):
 
 
 async def test_a_room_without_a_caller_is_left_with_a_reason(fake_room):
-    transport = LiveKitSIPTransport("ws://unused", "", "room", join_secs=0.05)
+    transport = LiveKitSIPTransport("ws://unused", "", "room", caller_secs=0.05)
     with pytest.raises(LineError, match="No caller in room room within 0.05 s") as error:
         await transport.join()
-    assert error.value.code == "no_caller" and fake_room.instances[0].disconnects == 1
+    assert error.value.code == "no_caller"
+    await transport.leave()
+    assert fake_room.instances[0].disconnects == 1
 
 
 async def test_a_caller_who_hangs_up_while_the_bot_joins_is_no_call(fake_room):

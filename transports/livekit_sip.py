@@ -32,6 +32,8 @@ from transports.pausable_source import PausableSource, PlayoutTap
 from transports.standing_audio import StandingAudio
 
 JOIN_SECS = 15.0
+# The bridge puts the caller into the room before the bot is sent for.
+CALLER_SECS = 3.0
 PLAYOUT_SECS = 5.0
 # What the SIP bridge still holds once our own queue is empty.
 LINE_TAIL_SECS = 0.25
@@ -142,6 +144,7 @@ class LiveKitSIPTransport(LiveKitTransport):
         *,
         caller: str | None = None,
         join_secs: float = JOIN_SECS,
+        caller_secs: float = CALLER_SECS,
         tap: PlayoutTap | None = None,
     ):
         """Initialize; nothing connects yet.
@@ -152,11 +155,12 @@ class LiveKitSIPTransport(LiveKitTransport):
             room_name: The room.
             params: ``phone_params()`` unless given.
             caller: Identity of the caller, of any kind; None takes the first SIP participant.
-            join_secs: How long ``join()`` may take, the wait for the caller included.
+            join_secs: How long ``join()`` may take to enter the room.
+            caller_secs: How long it then waits for the caller.
             tap: Is told what the line really plays and when.
         """
         super().__init__(url, token, room_name, params or phone_params())
-        self._join_secs = join_secs
+        self._join_secs, self._caller_secs = join_secs, caller_secs
         self._client: LiveKitSIPClient = LiveKitSIPClient(
             url,
             token,
@@ -200,6 +204,9 @@ class LiveKitSIPTransport(LiveKitTransport):
     async def join(self) -> CallInfo:
         """Enters the room, without a track, and waits for the caller.
 
+        A failed join still has to be left with ``leave()``, once its reason is noted: leaving the
+        room makes LiveKit end the job.
+
         Returns:
             Who calls whom.
 
@@ -209,21 +216,19 @@ class LiveKitSIPTransport(LiveKitTransport):
         try:
             async with asyncio.timeout(self._join_secs):
                 await self._client.connect()
-                return await self._client.wait_for_caller()
-        except LineError:
-            await self.leave()
-            raise
         except TimeoutError as e:
-            if not self._client.connected:
-                raise LineError(
-                    "cannot_connect",
-                    f"Room {self._client.room_name} not joined within {self._join_secs:g} s",
-                    retryable=True,
-                ) from e
-            await self.leave()
+            raise LineError(
+                "cannot_connect",
+                f"Room {self._client.room_name} not joined within {self._join_secs:g} s",
+                retryable=True,
+            ) from e
+        try:
+            async with asyncio.timeout(self._caller_secs):
+                return await self._client.wait_for_caller()
+        except TimeoutError as e:
             raise LineError(
                 "no_caller",
-                f"No caller in room {self._client.room_name} within {self._join_secs:g} s",
+                f"No caller in room {self._client.room_name} within {self._caller_secs:g} s",
             ) from e
 
     async def publish(self) -> None:
