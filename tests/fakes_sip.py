@@ -21,6 +21,7 @@ class RawPeer(asyncio.DatagramProtocol):
 
     Parameters:
         polite: Whether it confirms every BYE by itself, for the end of a test.
+        only: Passes over every message that does not hold these bytes.
     """
 
     def __init__(self):
@@ -28,6 +29,7 @@ class RawPeer(asyncio.DatagramProtocol):
         self._branch = 0
         self.port = 0
         self.polite = False
+        self.only = b""
         self.far_end = ("127.0.0.1", 0)
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -43,6 +45,8 @@ class RawPeer(asyncio.DatagramProtocol):
             self._transport.close()
 
     def datagram_received(self, data: bytes, addr):
+        if self.only not in data:
+            return
         message = parse_message(data)
         self._messages.put_nowait(message)
         self.far_end = addr

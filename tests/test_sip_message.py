@@ -114,7 +114,17 @@ def test_the_parts_of_a_uri():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "http://a", "sip:", "sip:a@b:port", "sip:a@b:0", "sip:a@b:65536", "+15550100"]
+    "text",
+    [
+        "",
+        "http://a",
+        "sip:",
+        "sip:a@b:port",
+        "sip:a@b:0",
+        "sip:a@b:65536",
+        "sip:a%0d%0ab@c",
+        "+1555",
+    ],
 )
 def test_what_is_no_uri_is_refused(text):
     with pytest.raises(SipParseError):

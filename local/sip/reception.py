@@ -8,7 +8,7 @@ from loguru import logger
 from local.sip.call import SipCall
 from local.sip.dialog import Dialog
 from local.sip.digest import DigestServer
-from local.sip.errors import SipParseError
+from local.sip.errors import SipCallError, SipParseError
 from local.sip.incoming import IncomingInvite
 from local.sip.message import Request
 from local.sip.offer_answer import OfferAnswer
@@ -137,6 +137,10 @@ class Reception:
     async def _handle(self, call: SipCall, on_invite: Callable[[SipCall], Awaitable[None]]) -> None:
         try:
             await on_invite(call)
+        except SipCallError as e:
+            # The caller left, or cannot be understood: the call is over or ends here.
+            logger.info(f"{call}: not taken, {e}")
+            await call.hangup()
         except Exception as e:
             # The border of a call: its handler's fault ends this call and no other.
             logger.exception(f"{call}: the handler failed, {e!r}")

@@ -37,6 +37,8 @@ class SipUri:
         scheme = scheme.lower()
         if not colon or scheme not in ("sip", "sips", "tel"):
             raise SipParseError(f"{text!r} is no sip:, sips: or tel: URI")
+        if any(ord(char) < 32 for char in unquote(rest.partition("?")[0])):
+            raise SipParseError(f"{text!r} hides control characters")
         rest, _, header_part = rest.partition("?")
         headers = tuple(
             (unquote(name), unquote(value))
