@@ -65,14 +65,30 @@ class Api:
                     raise ApiError(response.status, (await response.text())[:300])
                 return await response.json()
 
+    async def post(self, url: str, body: Any) -> Any:
+        """A JSON answer of any local address.
+
+        Raises:
+            ApiError: If the status is not 2xx.
+            TimeoutError: If no answer comes within 10 s.
+        """
+        async with asyncio.timeout(_REQUEST_SECS):
+            async with self._session.post(url, json=body) as response:
+                if not response.ok:
+                    raise ApiError(response.status, (await response.text())[:300])
+                return await response.json()
+
     async def calls(self) -> list[dict[str, Any]]:
         """The newest calls, as records."""
         answer = await self.get("/calls")
         return answer["calls"] if isinstance(answer, dict) else answer
 
     async def calls_from(self, caller: str) -> list[dict[str, Any]]:
-        """Records of the calls that came from a number."""
-        return [call for call in await self.calls() if call["caller"] == caller]
+        """Records of the calls that came from a number.
+
+        A caller who hung up before the bot knew of it is known by the room alone.
+        """
+        return [call for call in await self.calls() if caller in (call["caller"] or call["room"])]
 
     async def finished_call(self, caller: str, within_secs: float) -> dict[str, Any]:
         """The record of the one call from a number, once it is over and its tape measured.

@@ -88,6 +88,7 @@ class Stack:
         *,
         on_progress: Callable[[str], None] | None = None,
         on_line: Callable[[str, str], None] | None = None,
+        ready_secs: float = _READY_SECS,
     ):
         """Initialize a stack; nothing runs yet.
 
@@ -95,8 +96,9 @@ class Stack:
             config: What to start.
             on_progress: Told each milestone as a sentence.
             on_line: Told the child's name and each line it prints.
+            ready_secs: How long each process may take.
         """
-        self._config, self._on_line = config, on_line
+        self._config, self._on_line, self._ready_secs = config, on_line, ready_secs
         self._progress = on_progress or (lambda _: None)
         self._lock: IO[str] | None = None
         self.children: dict[str, Child] = {}
@@ -230,7 +232,7 @@ class Stack:
             await asyncio.gather(*waits, return_exceptions=True)
 
     async def _ready(self, child: Child) -> None:
-        await child.ready(_READY_SECS)
+        await child.ready(self._ready_secs)
         self._progress(f"{child.name} ready in {child.ready_secs:.1f} s")
 
     def _check_machine(self) -> None:
