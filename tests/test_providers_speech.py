@@ -25,7 +25,8 @@ from pipecat.services.cartesia.tts import CartesiaTTSService
 from pipecat.services.deepgram.stt import DeepgramSTTService
 
 from local.model_files import WHISPER_FILES
-from local.models import missing, models_folder
+from local.models import missing, models_folder, piper_voice
+from local.providers.piper_voice import PiperVoice
 from tests.fakes_providers import FLOWS, RATE_HZ, Tap, providers_process, running
 
 MODELS = models_folder(os.environ)
@@ -106,6 +107,22 @@ async def test_the_voice_names_its_words_in_order_and_falls_silent_soon(port: in
     assert np.max(np.abs(samples[-RATE_HZ // 50 :])) < 0.05
     assert np.max(np.abs(samples[: RATE_HZ // 10])) > 0.01  # no silence at its head
     assert first_secs < 2
+
+
+def test_windows_sound_as_the_whole_sentence_would():
+    voice = PiperVoice(piper_voice(MODELS))
+    phonemes = voice._phonemizer.phonemize("We have a table for you tomorrow evening.")[0]
+    prior, _ = voice._text_to_prior(phonemes, 1.0)
+    nothing, frames = prior[:, :, :0], prior.shape[2]
+    whole = voice._more_latent(prior, nothing, frames)
+    pieced = voice._more_latent(prior, voice._more_latent(prior, nothing, 52), frames)
+    assert np.max(np.abs(whole - pieced)) < 1e-5
+    cuts = [0, 40, 120, frames]
+    windows = [
+        voice._latent_to_sound(pieced, at, until) for at, until in zip(cuts, cuts[1:], strict=False)
+    ]
+    sound = voice._latent_to_sound(whole, 0, frames)
+    assert np.max(np.abs(sound - np.concatenate(windows))) < 1e-4
 
 
 async def test_silence_is_no_word(port: int):

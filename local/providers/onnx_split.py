@@ -1,7 +1,8 @@
-"""Cuts a Piper voice in two: text to latent frames, and latent frames to sound.
+"""Cuts a Piper voice in three: text to prior frames, these to latent frames, these to sound.
 
-The second half (the vocoder) looks only a few frames to each side, so it can be run on windows: the
-first sound is ready after a fraction of a sentence, and the result is the same, sample for sample.
+The second part (the flow) and the third (the vocoder) look only some frames to each side, so they
+can be run on windows: the first sound is ready after a fraction of a sentence, and the result is
+the same, sample for sample.
 The cut is made in memory on the protobuf bytes; neither package onnx nor a second file is needed,
 and the file on disk stays as it was published.
 
@@ -12,50 +13,62 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _GRAPH, _NODE, _INITIALIZER, _INPUT, _OUTPUT, _VALUE_INFO = 7, 1, 5, 11, 12, 13
-_LATENT_CHANNELS = 192
+_CHANNELS = 192
 _FIXED_BYTES = {1: 8, 5: 4}
 
 
 @dataclass(frozen=True)
 class SplitVoice:
-    """A voice in two parts.
+    """A voice in three parts, each an ONNX model.
 
     Parameters:
-        front: ONNX model: phoneme ids → ``latent`` and ``durations``.
-        back: ONNX model: ``latent`` → sound.
-        latent: Name of the tensor between them, ``[1, 192, frames]``.
+        front: Phoneme ids → ``prior`` and ``durations``.
+        flow: ``prior`` and ``mask`` → ``latent``.
+        back: ``latent`` → sound.
+        prior: Name of the tensor before the flow, ``[1, 192, frames]``.
+        mask: Name of the flow's other input, ``[1, 1, frames]``: ones.
+        latent: Name of the tensor behind the flow, ``[1, 192, frames]``.
         durations: Name of the output with the frames of each phoneme id.
     """
 
     front: bytes
+    flow: bytes
     back: bytes
+    prior: str
+    mask: str
     latent: str
     durations: str
 
 
 def split_voice(data: bytes) -> SplitVoice:
-    """Cut the voice at the entry of its decoder.
+    """Cut the voice at the entries of its flow and of its decoder.
 
     Raises:
         ValueError: If this is no Piper voice.
     """
     model = _Model(data)
-    entry = next((n for n in model.nodes if n.name.endswith("dec/conv_pre/Conv")), None)
-    outputs = [name for node in model.nodes for name in node.outputs]
-    durations = next((name for name in outputs if name.endswith("Ceil_output_0")), None)
-    if entry is None or durations is None:
-        raise ValueError("not a Piper voice: its decoder or its durations were not found")
-    latent = entry.inputs[0]
-    dimensions = (_encode(1, 1), _encode(1, _LATENT_CHANNELS), _encode(2, b"frames"))
-    shape = b"".join(_encode(1, dimension) for dimension in dimensions)
-    tensor = _encode(1, 1) + _encode(2, shape)
-    latent_input = _encode(_INPUT, _encode(1, latent.encode()) + _encode(2, _encode(1, tensor)))
-    between = {name: _encode(_OUTPUT, _encode(1, name.encode())) for name in (latent, durations)}
-    front = model.part({name: bytes(raw) for name, raw in model.inputs.items()}, between)
-    back = model.part(
-        {latent: latent_input}, {name: bytes(raw) for name, raw in model.outputs.items()}
+    try:
+        flow = next(node for node in model.nodes if node.name.startswith("/flow/"))
+        gate = next(n for n in model.nodes if n.name.startswith("/flow/") and n.name[-4:] == "/Mul")
+        entry = next(node for node in model.nodes if node.name.endswith("dec/conv_pre/Conv"))
+        outputs = [name for node in model.nodes for name in node.outputs]
+        durations = next(name for name in outputs if name.endswith("Ceil_output_0"))
+    except StopIteration as error:
+        raise ValueError("not a Piper voice: its parts were not found") from error
+    prior, mask, latent = flow.inputs[0], gate.inputs[1], entry.inputs[0]
+    whole_inputs = {name: bytes(raw) for name, raw in model.inputs.items()}
+    whole_outputs = {name: bytes(raw) for name, raw in model.outputs.items()}
+    return SplitVoice(
+        model.part(whole_inputs, {name: _output(name) for name in (prior, durations)}),
+        model.part(
+            {prior: _input(prior, _CHANNELS), mask: _input(mask, 1)}, {latent: _output(latent)}
+        ),
+        model.part({latent: _input(latent, _CHANNELS)}, whole_outputs),
+        prior,
+        mask,
+        latent,
+        durations,
     )
-    return SplitVoice(front, back, latent, durations)
 
 
 @dataclass
@@ -123,6 +136,18 @@ class _Model:
                 self.outputs[_named(value, 1)] = raw
             elif number != _VALUE_INFO:
                 self._graph_rest += bytes(raw)
+
+
+def _input(name: str, channels: int) -> bytes:
+    """A declared input: floats, ``[1, channels, frames]``."""
+    dimensions = (_encode(1, 1), _encode(1, channels), _encode(2, b"frames"))
+    shape = b"".join(_encode(1, dimension) for dimension in dimensions)
+    tensor = _encode(1, 1) + _encode(2, shape)
+    return _encode(_INPUT, _encode(1, name.encode()) + _encode(2, _encode(1, tensor)))
+
+
+def _output(name: str) -> bytes:
+    return _encode(_OUTPUT, _encode(1, name.encode()))
 
 
 def _named(payload: memoryview, number: int) -> str:

@@ -14,8 +14,9 @@ from local.providers.onnx_split import split_voice
 from local.providers.speech_edges import Mark, to_pcm, trim_lead, trim_tail, word_times
 from local.providers.voice_pool import Piece, SynthesisError
 
-# A frame is 256 samples, 11.6 ms. With 12 frames to each side a window sounds exactly as the whole.
-_FIRST_FRAMES, _MOST_FRAMES, _MARGIN_FRAMES = 40, 160, 12
+# A frame is 256 samples, 11.6 ms. With these frames on each side a window gives what all would.
+_FLOW_MARGIN, _SOUND_MARGIN = 32, 12
+_FIRST_FRAMES, _MOST_FRAMES = 40, 160
 _LENGTH_SCALE = 1.1
 # One gain for all: the package normalises each piece, which makes every sentence another loudness.
 _GAIN = 1.3
@@ -44,8 +45,9 @@ class PiperVoice:
         voice = split_voice(model.read_bytes())
         providers = ["CPUExecutionProvider"]
         self._front = onnxruntime.InferenceSession(voice.front, options, providers)
+        self._flow = onnxruntime.InferenceSession(voice.flow, options, providers)
         self._back = onnxruntime.InferenceSession(voice.back, options, providers)
-        self._latent, self._durations = voice.latent, voice.durations
+        self._parts = voice
         self._config = PiperConfig.from_dict(json.loads(Path(f"{model}.json").read_text()))
         self._phonemizer = Phonemizer(config=self._config, session=self._front)
 
@@ -62,14 +64,18 @@ class PiperVoice:
         self, text: str, phonemes: list[str], rate_hz: int, speed: float, last: bool
     ) -> Iterator[Piece]:
         source_hz, hop = self._config.sample_rate, self._config.hop_length
-        latent, marks = self._text_to_frames(phonemes, speed)
-        frames = latent.shape[2]
+        prior, marks = self._text_to_prior(phonemes, speed)
+        latent = prior[:, :, :0]
+        frames = prior.shape[2]
         resampler = soxr.ResampleStream(source_hz, rate_hz, 1, dtype="float32")
         at, width = 0, _FIRST_FRAMES
         offset_secs: float | None = None
         while at < frames:
             until = min(frames, at + width)
-            sound = self._frames_to_sound(latent, at, until)
+            needed = min(frames, until + _SOUND_MARGIN)
+            if latent.shape[2] < needed:  # only so much before the first sound, then all the rest
+                latent = self._more_latent(prior, latent, needed if at == 0 else frames)
+            sound = self._latent_to_sound(latent, at, until)
             at, width = until, min(_MOST_FRAMES, width * 2)
             words, starts, ends = [], [], []
             if offset_secs is None:
@@ -86,7 +92,7 @@ class PiperVoice:
                 sound = resampler.resample_chunk(sound, last=at == frames)
             yield Piece(to_pcm(sound), len(sound) / rate_hz, words, starts, ends)
 
-    def _text_to_frames(self, phonemes: list[str], speed: float) -> tuple[np.ndarray, list[Mark]]:
+    def _text_to_prior(self, phonemes: list[str], speed: float) -> tuple[np.ndarray, list[Mark]]:
         config = self._config
         ids = self._phonemizer.phonemes_to_ids(phonemes)
         scales = [config.noise_scale, _LENGTH_SCALE / speed, config.noise_w_scale]
@@ -95,15 +101,26 @@ class PiperVoice:
             "input_lengths": np.array([len(ids)], np.int64),
             "scales": np.array(scales, np.float32),
         }
-        latent, durations = self._front.run([self._latent, self._durations], feed)
+        wanted = [self._parts.prior, self._parts.durations]
+        prior, durations = self._front.run(wanted, feed)
         seconds = np.asarray(durations).reshape(-1) * config.hop_length / config.sample_rate
-        return np.asarray(latent), self._marks(phonemes, seconds)
+        return np.asarray(prior), self._marks(phonemes, seconds)
 
-    def _frames_to_sound(self, latent: np.ndarray, at: int, until: int) -> np.ndarray:
+    def _more_latent(self, prior: np.ndarray, latent: np.ndarray, until: int) -> np.ndarray:
+        """``latent`` continued up to the frame ``until``."""
+        at = latent.shape[2]
+        low, high = max(0, at - _FLOW_MARGIN), min(prior.shape[2], until + _FLOW_MARGIN)
+        window = np.ascontiguousarray(prior[:, :, low:high])
+        mask = np.ones((1, 1, high - low), np.float32)
+        feed = {self._parts.prior: window, self._parts.mask: mask}
+        more = np.asarray(self._flow.run(None, feed)[0])[:, :, at - low : until - low]
+        return np.concatenate([latent, more], axis=2)
+
+    def _latent_to_sound(self, latent: np.ndarray, at: int, until: int) -> np.ndarray:
         hop = self._config.hop_length
-        low, high = max(0, at - _MARGIN_FRAMES), min(latent.shape[2], until + _MARGIN_FRAMES)
+        low, high = max(0, at - _SOUND_MARGIN), min(latent.shape[2], until + _SOUND_MARGIN)
         window = np.ascontiguousarray(latent[:, :, low:high])
-        sound = np.asarray(self._back.run(None, {self._latent: window})[0]).reshape(-1)
+        sound = np.asarray(self._back.run(None, {self._parts.latent: window})[0]).reshape(-1)
         return sound[(at - low) * hop : (until - low) * hop] * _GAIN
 
     def _marks(self, phonemes: list[str], seconds: np.ndarray) -> list[Mark]:
