@@ -122,10 +122,11 @@ class Conversation:
     async def _finish(self, ending: Ending) -> None:
         try:
             async with asyncio.timeout(SPEAK_OUT_SECS):
+                if ending.politely:
+                    await self._speak_out()
                 if ending.say and self.bot.talks:
-                    await self.speaker.say(ending.say, at_once=True, to_the_end=True)
-                elif ending.politely:
-                    await self._say_goodbye()
+                    at_once = not ending.politely
+                    await self.speaker.say(ending.say, at_once=at_once, to_the_end=True)
         except TimeoutError:
             logger.warning(f"{self.bot.name}: not said to the end in {SPEAK_OUT_SECS:g} s")
         await self.worker.queue_frame(EndFrame(reason=ending.outcome))
@@ -135,7 +136,7 @@ class Conversation:
     def _end_secs(self, ending: Ending) -> float:
         return END_SECS + (SPEAK_OUT_SECS if ending.say and self.bot.talks else 0.0)
 
-    async def _say_goodbye(self) -> None:
+    async def _speak_out(self) -> None:
         """Let the bot finish; if it has not answered the caller's last words, let it do so now."""
         await self.worker.flush_pipeline()
         if self.bot.talks and not self._has_answered():

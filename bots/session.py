@@ -118,14 +118,19 @@ class _Call:
                 await self._conversation.close(line_is_gone=self._line_is_gone)
             await self._transport.leave()
 
+    @property
+    def _talking(self) -> bool:
+        return self._active.is_set() and self._gate.ending is None
+
     async def obey(self, commands: asyncio.Queue[dict]) -> None:
         """Carry out the server's commands."""
         while True:
             match await commands.get():
                 case {"do": "hang_up", **options}:
                     politely = bool(options.get("politely", True))
-                    self._gate.close(Ending("cancelled", "command:hang_up", politely=politely))
-                case {"do": "say", "text": str(text)} if self._conversation:
+                    say = FAREWELL if politely else ""
+                    self._gate.close(Ending("cancelled", "command:hang_up", politely, say))
+                case {"do": "say", "text": str(text)} if self._conversation and self._talking:
                     await self._conversation.speaker.say(text)
                 case other:
                     logger.warning(f"Command {other.get('do')!r} cannot be carried out now")

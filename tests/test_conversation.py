@@ -10,7 +10,7 @@ from livekit import rtc
 from loguru import logger
 
 from bots.bot import Bot, load_bots
-from bots.phrases import APOLOGY, SAY_AGAIN
+from bots.phrases import APOLOGY, FAREWELL, SAY_AGAIN
 from tests.fakes_room import FakeRoom, until
 from tests.fakes_session import FakeProviders, a_call
 
@@ -223,6 +223,18 @@ async def test_the_server_may_speak_through_the_bot(receptionist, tmp_path):
         phone.commands.put_nowait({"do": "hang_up", "politely": False})
         await phone.over()
     assert phone.of("bot_spoke")[1].text == "We close in five minutes."
+    assert phone.ending == ("cancelled", "command:hang_up")
+
+
+async def test_the_server_hangs_up_politely_with_a_sentence_after_the_bots_own(
+    receptionist, tmp_path
+):
+    async with a_call(receptionist, tmp_path, providers=FakeProviders()) as phone:
+        await phone.answered()
+        await phone.happened("bot_started_speaking")
+        phone.commands.put_nowait({"do": "hang_up"})
+        await phone.over()
+    assert [e.text for e in phone.of("bot_spoke")] == [GREETING, FAREWELL]
     assert phone.ending == ("cancelled", "command:hang_up")
 
 
