@@ -4,12 +4,14 @@ import contextlib
 from collections.abc import Iterator
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from loguru import logger
 
 from local.exchange.config import ExchangeConfig
 from local.exchange.dispatch import Dispatcher
 from local.exchange.dispatch_service import AgentDispatchService
 from local.exchange.gateway import SipGateway
+from local.exchange.limits import ConnectionLimit
 from local.exchange.network import ONLY_LOOPBACK_REMEDY, only_loopback
 from local.exchange.room_service import RoomService
 from local.exchange.rooms import Rooms
@@ -22,6 +24,8 @@ from local.exchange.worker_hub import WorkerHub
 
 _MAX_BODY_BYTES = 4 << 20
 _SHUTDOWN_SECS = 2.0
+# Three websockets a call at most, so hundreds of calls from one machine.
+_MAX_OPEN_PER_SOURCE = 1000
 
 
 class Exchange:
@@ -92,7 +96,8 @@ class Exchange:
             await self._runner.cleanup()
 
     async def _listen(self) -> None:
-        app = web.Application(client_max_size=_MAX_BODY_BYTES)
+        limit = ConnectionLimit(_MAX_OPEN_PER_SOURCE)
+        app = web.Application(client_max_size=_MAX_BODY_BYTES, middlewares=[_limited(limit)])
         app.add_routes([web.get("/", _alive)])
         app.add_routes(self._signalling.routes())
         app.add_routes(self._workers.routes())
@@ -111,6 +116,22 @@ class Exchange:
         self.rooms.start()
         with _port_named("SIP", self.config.sip_port):
             await self._gateway.start()
+
+
+def _limited(limit: ConnectionLimit) -> Middleware:
+    """Answer 429 to an address that holds too many requests and websockets open."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        source = request.remote or ""
+        if not limit.enter(source):
+            return web.Response(status=429, text="too many connections")
+        try:
+            return await handler(request)
+        finally:
+            limit.leave(source)
+
+    return middleware
 
 
 @contextlib.contextmanager

@@ -14,6 +14,9 @@ FRAME = 160
 OPUS_TICKS = 960
 _BITRATE = 24_000
 _FRAME_SECS = 0.02
+# A third of the processor time of the default 10, and no difference on a telephone line.
+_COMPLEXITY = "3"
+_TIME_BASE = fractions.Fraction(1, RATE_HZ)
 
 
 class OpusEncoder:
@@ -25,11 +28,12 @@ class OpusEncoder:
         context.format = "s16"
         context.layout = "mono"
         context.sample_rate = RATE_HZ
-        context.time_base = fractions.Fraction(1, RATE_HZ)
+        context.time_base = _TIME_BASE
         context.options = {
             "application": "lowdelay",
             "frame_duration": f"{_FRAME_SECS * 1000:g}",
             "vbr": "off",
+            "compression_level": _COMPLEXITY,
         }
         self._context = context
         self._pts = 0
@@ -38,7 +42,7 @@ class OpusEncoder:
         """Encode int16 samples; returns the packets that are complete."""
         frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate, frame.pts = RATE_HZ, self._pts
-        frame.time_base = fractions.Fraction(1, RATE_HZ)
+        frame.time_base = _TIME_BASE
         self._pts += len(pcm)
         return [bytes(packet) for packet in self._context.encode(frame)]
 
@@ -64,7 +68,8 @@ class OpusDecoder:
         try:
             for frame in self._context.decode(av.Packet(payload)):
                 frame.pts = None
-                pieces += [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
+                for part in self._resampler.resample(frame):
+                    pieces.append(np.frombuffer(bytes(part.planes[0]), np.int16, part.samples))
         except FFmpegError:
             return []
         if not pieces:

@@ -66,7 +66,9 @@ class RoomAudio:
 
     def on_packet(self, track_sid: str, packet: RtpPacket, now: float) -> None:
         """Take a packet of a track."""
-        voice = self._voices.setdefault(track_sid, _Voice())
+        voice = self._voices.get(track_sid)
+        if voice is None:
+            voice = self._voices[track_sid] = _Voice()
         voice.heard_at = now
         frames = voice.frames(packet)
         if self._audible(now) > 1:
