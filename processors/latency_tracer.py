@@ -56,6 +56,7 @@ class LatencyTracer(BaseObserver):
         """Initialize the tracer; it looks at the first push of a frame only."""
         super().__init__(observe_every_push=False, **kwargs)
         self._marks: dict[str, float] = {}
+        self._caller_speaking = False
         self._leading_silence = 0.0
         self._register_event_handler("on_turn_latency")
 
@@ -72,11 +73,15 @@ class LatencyTracer(BaseObserver):
                 self._take_tool_call(at)
             case AggregatedTextFrame():
                 self._mark("first_sentence", at)
-            case VADUserStartedSpeakingFrame():
+            # The VAD's frames come twice, first upstream: the second may be late by a whole
+            # question to the turn model.
+            case VADUserStartedSpeakingFrame() if not self._caller_speaking:
+                self._caller_speaking = True
                 self._marks = {}
             case InterruptionFrame() if "turn_end" in self._marks:
                 self._marks = {}  # the answer under way will not be heard
-            case VADUserStoppedSpeakingFrame():
+            case VADUserStoppedSpeakingFrame() if self._caller_speaking:
+                self._caller_speaking = False
                 self._marks = {"audio_in": at - frame.stop_secs, "vad_stop": at}
             case TranscriptionFrame() if "turn_end" not in self._marks:
                 self._marks["transcript"] = at  # the last one counts

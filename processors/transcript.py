@@ -62,6 +62,7 @@ class TranscriptObserver(BaseObserver):
         super().__init__(observe_every_push=False, **kwargs)
         self._log = log
         self._turn = 0
+        self._caller_speaking = False
         self._bot_speaking = False
         self._interrupted = False
         self._tools: dict[str, float] = {}
@@ -101,9 +102,12 @@ class TranscriptObserver(BaseObserver):
 
     def _note_speech(self, frame: Frame) -> None:
         match frame:
-            case VADUserStartedSpeakingFrame():
+            # The VAD's frames come twice, once each way, without saying that they are siblings.
+            case VADUserStartedSpeakingFrame() if not self._caller_speaking:
+                self._caller_speaking = True
                 self._log.add(CallerStartedSpeaking)
-            case VADUserStoppedSpeakingFrame():
+            case VADUserStoppedSpeakingFrame() if self._caller_speaking:
+                self._caller_speaking = False
                 self._log.add(CallerStoppedSpeaking)
             case InterimTranscriptionFrame() | TranscriptionFrame() if frame.text.strip():
                 final = isinstance(frame, TranscriptionFrame)

@@ -117,6 +117,18 @@ async def test_a_transcript_before_the_vad_stop_takes_no_time():
     assert turn.transcription == 0 and turn.turn_decision > 0.025
 
 
+async def test_a_second_copy_of_the_vads_frames_changes_nothing():
+    (turn,) = await _turns(
+        *(VADUserStartedSpeakingFrame() for _ in range(2)),
+        VADUserStoppedSpeakingFrame(stop_secs=0.2),
+        _transcript("yes"),
+        UserStoppedSpeakingFrame(),
+        VADUserStoppedSpeakingFrame(stop_secs=0.2),
+        *_answer(),
+    )
+    assert turn.transcription > 0.025 and turn.llm > 0.05
+
+
 async def test_a_greeting_is_no_turn():
     assert await _turns(*_answer()) == []
 

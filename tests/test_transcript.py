@@ -56,9 +56,9 @@ def _kinds(events: list) -> list[str]:
 async def test_a_turn_is_written_from_the_first_sound_to_the_answer(transcript, events):
     await _see(
         transcript,
-        VADUserStartedSpeakingFrame(),
+        *(VADUserStartedSpeakingFrame() for _ in range(2)),  # once each way
         InterimTranscriptionFrame("a table", "", ""),
-        VADUserStoppedSpeakingFrame(),
+        *(VADUserStoppedSpeakingFrame() for _ in range(2)),
         TranscriptionFrame("A table for two.", "", ""),
         LLMContextUserTurnFrame("A table for two.", ""),
         BotStartedSpeakingFrame(),
