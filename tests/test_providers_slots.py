@@ -133,6 +133,7 @@ def test_the_number_of_people_is_heard(said: str, asked: bool, people: int | Non
         ("My name is Jennifer Martinez.", False, "Jennifer Martinez"),
         ("It's under Miller, please.", False, "Miller"),
         ("under the name of O'Brien", False, "O'Brien"),
+        ("It's for the Johnson family", False, "Johnson"),
         ("Martinez", True, "Martinez"),
         ("Uh, Tom Baker please.", True, "Tom Baker"),
         ("It's Tom Baker.", True, "Tom Baker"),

@@ -14,6 +14,7 @@ _SURE = (
     rf"\bunder {_LETTERS}",
     rf"\bcall me {_LETTERS}",
     rf"\bthis is {_LETTERS}",
+    rf"\bthe ({_WORD}) family\b",
 )
 _ASKED = (rf"\b(?:it's|it is|i'm|i am|that's|that would be|that'd be|that is|for) {_LETTERS}",)
 # Words that end a name, or show that there is none.
