@@ -80,6 +80,7 @@ class CallSupervisor:
         """
         self.job = job
         self.events: list[Event] = []
+        self.saved = False
         self._around, self._limits, self._on_line_free = around, limits, on_line_free
         self._process: ForkedProcess | None = None
         self._ending_as: Outcome | None = None
@@ -236,6 +237,7 @@ class CallSupervisor:
         for attempt in range(SAVE_ATTEMPTS):
             try:
                 await self._around.store.save(record)
+                self.saved = True
                 break
             except (SQLAlchemyError, OSError) as error:
                 logger.error(f"Record not saved, attempt {attempt + 1}: {error}")

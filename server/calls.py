@@ -4,6 +4,8 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
+from loguru import logger
+
 from bots.job import CallJob
 from server.agent_worker import Assignment
 from server.call_supervisor import CallLimits, CallSupervisor, Surroundings
@@ -88,12 +90,19 @@ class Calls:
     async def _run(self, call: CallSupervisor, job_id: str) -> None:
         error = "not supervised"
         try:
-            await asyncio.to_thread(self._marks.set, call.job.call_id, call.job.room)
+            await self._mark(call.job)
             record = await call.run()
             error = "worker_lost" if record.outcome == "worker_lost" else ""
-            self._marks.clear(record.call_id)
+            if call.saved:  # else the next server saves it from its events
+                self._marks.clear(record.call_id)
         finally:
             self._seats.release(job_id)
             self._running.pop(call.job.call_id, None)
             self._by_job.pop(job_id, None)
             self._on_finished(job_id, error)
+
+    async def _mark(self, job: CallJob) -> None:
+        try:
+            await asyncio.to_thread(self._marks.set, job.call_id, job.room)
+        except OSError as error:
+            logger.error(f"The call runs unmarked, a crash would leave it without end: {error}")

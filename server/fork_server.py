@@ -63,8 +63,9 @@ def _serve(control: socket.socket, session: Session) -> None:
         if control not in readable:
             continue
         request, fds, _, _ = socket.recv_fds(control, 16, 1)
-        if not request:
-            return  # the server is gone; calls notice by their own sockets
+        if not request:  # the server is gone; calls notice by their own sockets
+            signal.set_wakeup_fd(-1)
+            return
         pid = os.fork()
         if pid == 0:
             for ours in (control, wake_reader, wake_writer):

@@ -6,6 +6,7 @@ import signal
 
 import psutil
 import pytest
+import pytest_asyncio
 
 from bots.job import CallJob
 from records.events import EVENT, AnyEvent
@@ -20,7 +21,11 @@ def pool_of(session: str = "load_session", warm: int = 1) -> CallPool:
     return CallPool(session, warm=warm, environment=fork_server_environment())
 
 
-@pytest.fixture
+# One fork server for all: each test takes processes of its own.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pool():
     pool = pool_of()
     await pool.start()

@@ -247,3 +247,20 @@ async def test_a_call_process_killed_from_outside_ends_the_call(settings, liveki
         await house.answered(call_id)
         os.kill(house.server.calls.get(call_id)._process.pid, signal.SIGKILL)
         assert (await house.over(call_id)).outcome == "worker_lost"
+
+
+async def test_a_record_that_could_not_be_saved_is_saved_by_the_next_server(
+    settings, livekit, monkeypatch
+):
+    async def broken(_):
+        raise OSError("disk full")
+
+    async with running(settings, livekit) as house:
+        call_id = await house.call("room-1", end="at once")
+        monkeypatch.setattr(house.store, "save", broken)
+        await until(lambda: not house.server.calls.get(call_id))
+        assert (settings.spool / f"{call_id}.running").exists()
+    (settings.spool / f"{call_id}.running").write_text("1:0\nroom-1\n")
+    async with running(settings, livekit) as house:
+        assert (await house.store.call(call_id)).outcome == "completed"
+        assert not (settings.spool / f"{call_id}.running").exists()

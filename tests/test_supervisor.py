@@ -6,6 +6,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+import pytest_asyncio
 from sqlalchemy.exc import OperationalError
 
 from bots.job import CallJob
@@ -35,16 +36,25 @@ class FakeRooms:
         return room in self.callers
 
 
-@pytest.fixture
-async def around(tmp_path):
-    store = await CallStore.open(f"sqlite:///{tmp_path}/calls.db")
+# One fork server for all: each test takes a process of its own.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pool():
     pool = CallPool(
         "tests.fakes_server:load_session", warm=1, environment=fork_server_environment()
     )
     await pool.start()
+    yield pool
+    await pool.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def around(tmp_path, pool):
+    store = await CallStore.open(f"sqlite:///{tmp_path}/calls.db")
     recordings = FinishedRecordings(Recordings(str(tmp_path / "recordings")))
     yield Surroundings(pool, store, recordings, FakeRooms(), LiveEvents(), Metrics())
-    await pool.close()
     await store.close()
 
 
