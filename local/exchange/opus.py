@@ -1,12 +1,14 @@
 """Opus of telephone legs: 20 ms of 8 kHz mono PCM to a packet and back, by PyAV."""
 
 import fractions
-from typing import cast
+from typing import Any, cast
 
 import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.error import FFmpegError
+
+from local.exchange.decimator import FACTOR, Decimator
 
 RATE_HZ = 8000
 FRAME = 160
@@ -36,48 +38,40 @@ class OpusEncoder:
             "compression_level": _COMPLEXITY,
         }
         self._context = context
-        self._pts = 0
 
     def encode(self, pcm: np.ndarray) -> list[bytes]:
         """Encode int16 samples; returns the packets that are complete."""
         frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate, frame.pts = RATE_HZ, self._pts
-        frame.time_base = _TIME_BASE
-        self._pts += len(pcm)
+        # Without a time of its own: the encoder counts samples, and PyAV needs no fractions.
+        frame.sample_rate = RATE_HZ
         return [bytes(packet) for packet in self._context.encode(frame)]
 
 
 class OpusDecoder:
-    """Decodes packets of any Opus stream to whole frames of 160 samples at 8 kHz.
-
-    libavcodec decodes at 48 kHz. The resampler's first output is short by its delay (2 ms); it is
-    filled up in front, so that every 20 ms packet gives one frame at once.
-    """
+    """Decodes packets of any Opus stream to whole frames of 160 samples at 8 kHz."""
 
     def __init__(self):
         context = cast(AudioCodecContext, av.CodecContext.create("libopus", "r"))
         context.layout = "mono"
-        context.sample_rate = 48_000
+        context.sample_rate = FACTOR * RATE_HZ
         self._context = context
-        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE_HZ)
-        self._rest: np.ndarray | None = None
+        self._decimator = Decimator()
+        self._rest = np.zeros(0, np.int16)
 
     def decode(self, payload: bytes) -> list[np.ndarray]:
-        """Decode one packet; an undecodable one gives nothing."""
-        pieces: list[np.ndarray] = []
+        """Decode one packet; an undecodable one gives nothing.
+
+        A packet of 20 ms gives one frame at once; shorter ones are put together.
+        """
         try:
-            for frame in self._context.decode(av.Packet(payload)):
-                frame.pts = None
-                for part in self._resampler.resample(frame):
-                    pieces.append(np.frombuffer(bytes(part.planes[0]), np.int16, part.samples))
+            decoded = self._context.decode(av.Packet(payload))
         except FFmpegError:
             return []
-        if not pieces:
-            return []
-        pcm = np.concatenate(pieces)
-        if self._rest is None:
-            self._rest = np.zeros(-len(pcm) % FRAME, np.int16)
-        pcm = np.concatenate([self._rest, pcm])
-        whole = len(pcm) // FRAME * FRAME
-        self._rest = pcm[whole:]
-        return list(pcm[:whole].reshape(-1, FRAME))
+        frames: list[np.ndarray] = []
+        for frame in decoded:
+            samples = np.frombuffer(cast(Any, frame.planes[0]), np.int16, frame.samples)
+            pcm = np.concatenate([self._rest, self._decimator.process(samples)])
+            whole = len(pcm) // FRAME * FRAME
+            self._rest = pcm[whole:]
+            frames += list(pcm[:whole].reshape(-1, FRAME))
+        return frames
