@@ -55,7 +55,8 @@ async def run_call(
         phrases: Sentences kept as PCM.
         models: VAD and Smart Turn; this call owns them.
         log: Takes every event.
-        commands: ``{"do": "hang_up", "politely": true}``, ``{"do": "say", "text": …}``.
+        commands: ``{"do": "hang_up", "politely": true, "outcome": …}``,
+            ``{"do": "say", "text": …}``.
         data_dir: Folder for what tools keep between calls.
     """
     log = ListenedLog(log)

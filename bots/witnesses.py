@@ -7,6 +7,7 @@ from processors.latency_tracer import LatencyTracer
 from processors.recorder import RecorderProcessor
 from processors.transcript import TranscriptObserver
 from processors.two_step_start_strategy import TwoStepStartStrategy
+from records.events import RecordingStarted
 from records.latency import TurnLatency
 from records.log import EventLog
 from transports.pausable_source import PlayoutTap
@@ -18,6 +19,7 @@ class Witnesses:
     def __init__(self, log: EventLog, recording_path: str = ""):
         """Initialize; without a path nothing is recorded."""
         self._recorder = RecorderProcessor(recording_path) if recording_path else None
+        self._log = log
         self._transcript = TranscriptObserver(log)
         self._tracer = LatencyTracer()
         self.observers: list[BaseObserver] = [self._tracer, self._transcript]
@@ -40,6 +42,7 @@ class Witnesses:
         """Begin the recording, in a pipeline that has started and holds the recorder."""
         if self._recorder:
             self._recorder.start()
+            self._log.add(RecordingStarted)
 
     def watch(self, start: TwoStepStartStrategy | None) -> None:
         """Note holds and resumes of the line."""

@@ -70,7 +70,7 @@ def test_default_configuration_lets_this_machine_call_any_number():
     config = load_config(DEFAULT_CONFIG)
     assert [trunk.allowed_addresses for trunk in config.trunks] == [("127.0.0.0/8",)]
     assert [agent.agent_name for agent in config.rules[0].room.agents] == ["switchboard"]
-    assert config.rules[0].individual == "call-"
+    assert config.rules[0].individual == "call"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.7"])

@@ -29,16 +29,21 @@ async def measure_barge_in(line: Line, *, environ: Mapping[str, str]) -> list[Fi
     utterances = [pcm for shift in SHIFTS for pcm in await spoken(LINES, environ, shift=shift)]
     for number, pcm in enumerate(utterances):
         after_secs = 1.5 + 0.13 * (number % 7)
-        ours.append(await _interrupt(line, TALKER, pcm, after_secs))
-        theirs.append(await _interrupt(line, PLAIN_TALKER, pcm, after_secs))
+        caller = f"+1555002{number:04}"
+        ours.append(await _interrupt(line, TALKER, caller, pcm, after_secs))
+        async with line.plain_bot("talk"):
+            theirs.append(await _interrupt(line, PLAIN_TALKER, caller, pcm, after_secs))
     mine = Figure("interruption → bot silent, Switchboard", "ms", ours, 250)
     plain = Figure("interruption → bot silent, Pipecat's turn start", "ms", theirs)
     return [mine, plain, ratio("silent, Switchboard / Pipecat's turn start", mine, plain, 0.8)]
 
 
-async def _interrupt(line: Line, number: str, pcm: np.ndarray, after_secs: float) -> float:
+async def _interrupt(
+    line: Line, number: str, caller: str, pcm: np.ndarray, after_secs: float
+) -> float:
     """Milliseconds from the caller's first audible sample to the bot's last."""
-    phone = Phone.dial(line.endpoint, line.uri(number), caller="+15550002", silence_secs=_GAP_SECS)
+    call = line.endpoint.invite(line.uri(number), from_user=caller)
+    phone = Phone(call, silence_secs=_GAP_SECS)
     try:
         await phone.answered(_ANSWER_SECS)
         await phone.bot_speaks(since=0.0, for_secs=after_secs, within_secs=15)

@@ -20,9 +20,10 @@ async def measure_echo(line: Line, *, calls: int = 3, bursts: int = 20) -> list[
     """Tone bursts on our echo bot and on plain Pipecat's, a call each in turn."""
     ours: list[float] = []
     theirs: list[float] = []
-    for _ in range(calls):
-        ours += await _call(line, ECHO, bursts)
-        theirs += await _call(line, PLAIN_ECHO, bursts)
+    async with line.plain_bot("echo"):
+        for _ in range(calls):
+            ours += await _call(line, ECHO, bursts)
+            theirs += await _call(line, PLAIN_ECHO, bursts)
     echo = Figure("echo, Switchboard", "ms", ours, 115)
     plain = Figure("echo, Pipecat's transport defaults", "ms", theirs)
     return [echo, plain, ratio("echo, Switchboard / Pipecat's defaults", echo, plain, 0.5)]

@@ -44,11 +44,39 @@ class Line:
         stack: Exchange, providers and server.
         endpoint: The phone's signalling socket.
         api: The server's API.
+        environment: Addresses and keys, as the server has them.
     """
 
     stack: Stack
     endpoint: SipEndpoint
     api: Api
+    environment: Mapping[str, str]
+
+    @asynccontextmanager
+    async def plain_bot(self, kind: str) -> AsyncIterator[None]:
+        """Plain Pipecat waiting in its room, in a process of its own.
+
+        Args:
+            kind: ``echo`` or ``talk``.
+        """
+        bot = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "local.bench.plain_bot",
+            kind,
+            kind,
+            env={**os.environ, **self.environment},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(_READY_SECS):
+                assert bot.stdout
+                await bot.stdout.readuntil(b"ready\n")
+            yield
+        finally:
+            if bot.returncode is None:
+                bot.terminate()
+            await bot.wait()
 
     def uri(self, number: str) -> str:
         """Where a number is dialled."""
@@ -76,14 +104,12 @@ async def open_line(environ: Mapping[str, str], data_dir: Path) -> AsyncIterator
         async with Stack(config, on_progress=print) as stack:
             await _plain_rules(stack.livekit)
             every = child_environments(environ, ports, stack.livekit, "", data_dir)
-            environment = every["server"]
-            async with _plain_bots(environment):
-                endpoint = await SipEndpoint.open(user_agent="switchboard-bench")
-                try:
-                    async with Api(stack.address.api, stack.address.api_key) as api:
-                        yield Line(stack, endpoint, api)
-                finally:
-                    await endpoint.close()
+            endpoint = await SipEndpoint.open(user_agent="switchboard-bench")
+            try:
+                async with Api(stack.address.api, stack.address.api_key) as api:
+                    yield Line(stack, endpoint, api, every["server"])
+            finally:
+                await endpoint.close()
 
 
 def _write_bots(folder: Path) -> None:
@@ -114,31 +140,3 @@ async def _plain_rules(livekit: LiveKitAccess) -> None:
             )
     finally:
         await api.aclose()
-
-
-@asynccontextmanager
-async def _plain_bots(environment: Mapping[str, str]) -> AsyncIterator[None]:
-    """Plain Pipecat, a process each."""
-    bots = [
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "local.bench.plain_bot",
-            kind,
-            kind,
-            env={**os.environ, **environment},
-            stdout=asyncio.subprocess.PIPE,
-        )
-        for kind in _ROOMS
-    ]
-    try:
-        async with asyncio.timeout(_READY_SECS):
-            for bot in bots:
-                assert bot.stdout
-                await bot.stdout.readuntil(b"ready\n")
-        yield
-    finally:
-        for bot in bots:
-            if bot.returncode is None:
-                bot.kill()
-            await bot.wait()
