@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -84,18 +85,19 @@ class Line:
         """Wait until no room, process or socket of a call is left.
 
         Raises:
-            TimeoutError: If something stays.
+            AssertionError: If something stays; with what.
         """
         url = self.stack.livekit.url.replace("ws", "http", 1)
         key, secret = self.stack.livekit.api_key, self.stack.livekit.api_secret
-        async with (
-            asyncio.timeout(_CLEAN_SECS),
-            livekit_api.LiveKitAPI(url, key, secret) as livekit,
-        ):
+        deadline = time.monotonic() + _CLEAN_SECS
+        async with livekit_api.LiveKitAPI(url, key, secret) as livekit:
             while True:
                 rooms = (await livekit.room.list_rooms(livekit_api.ListRoomsRequest())).rooms
-                if not rooms and not self.call_processes() and self._counts() == self.idle:
+                in_calls, counts = self.call_processes(), self._counts()
+                if not rooms and not in_calls and counts == self.idle:
                     return
+                left = f"rooms {[r.name for r in rooms]}, in calls {in_calls}, {counts}"
+                assert time.monotonic() < deadline, f"{left}, idle was {self.idle}"
                 await asyncio.sleep(0.1)
 
     def _counts(self) -> tuple[int, int]:

@@ -42,6 +42,7 @@ async def line(whole: Line) -> AsyncIterator[Line]:
     """The line; behind each test nothing of its calls may be left."""
     yield whole
     await whole.faults([])
+    await asyncio.gather(*(call.hangup() for call in whole.endpoint.calls))
     await whole.is_clean()
 
 
@@ -172,6 +173,17 @@ async def test_a_provider_that_refuses_the_key_never_lets_the_call_be_answered(
     assert refused.value.status == 486
     record = await line.record(caller)
     assert record["outcome"] == "provider_failure" and record["answered_at"] is None
+
+
+@in_module
+async def test_a_model_that_stays_silent_leaves_no_silence_on_the_line(line: Line):
+    await line.faults([{"service": "llm", "kind": "never"}])
+    phone, caller = await _greeted(line)
+    said = await phone.say(line.lines[TABLE])
+    await phone.bot_is_quiet(since=said.last_audible_at or 0, quiet_secs=0.6, within_secs=15)
+    await phone.hang_up()
+    assert heard("say that again", await line.words(phone))
+    assert (await line.record(caller))["outcome"] == "caller_hung_up"
 
 
 @in_module
