@@ -4,19 +4,27 @@ import ast
 import importlib
 import inspect
 import re
+import shutil
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import yaml
 from livekit.rtc import _ffi_client
 from livekit.rtc.track import Track
+from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.flows import FlowConfig
+from pipecat.frames.frames import InputDTMFFrame, TTSSpeakFrame
+from pipecat.tests.utils import run_test
 
+from bots.bot import load_bots
 from bots.config import BotConfig
+from bots.scaffold import new_bot
+from flows.code_file import load_code_file
 from local.bench.__main__ import PARTS
 from local.callers.scenario import STEPS, Scenario, parse_scenario
 from local.exchange.config import ExchangeConfig
@@ -28,6 +36,7 @@ from server.cli import main
 from server.openapi import DESCRIPTION
 from server.settings import known_names
 from services.provider_table import ACCESS_NAMES, PROVIDERS
+from transports.call_info import CallInfo
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -91,6 +100,35 @@ def test_the_bot_in_the_readme_is_the_shipped_one():
 @pytest.mark.parametrize("text", params(blocks("python")))
 def test_every_python_example_is_python(text):
     ast.parse(text)
+
+
+async def test_the_first_bot_works_as_it_is_told(tmp_path):
+    (tmp_path / "bots").mkdir()
+    shipped = [tmp_path / "bots" / f"{name}.yaml" for name in ("receptionist", "echo")]
+    for path in shipped:
+        shutil.copy(ROOT / "bots" / path.name, path)
+    new_bot("front_desk", tmp_path)
+    for path in shipped:
+        path.unlink()
+    tool, processors, _ = [text for where, text in blocks("python") if "first-bot" in where]
+    (flow,) = [
+        text for where, text in blocks("yaml") if "first-bot" in where and "initial_node" in text
+    ]
+    code = tmp_path / "flows" / "front_desk.py"
+    code.write_text(code.read_text() + "\n\n" + tool)
+    (tmp_path / "flows" / "front_desk.yaml").write_text(flow)
+    (tmp_path / "bots" / "front_desk.py").write_text(processors)
+    bots = load_bots(tmp_path / "bots", tmp_path / "flows")
+    assert not bots.problems
+    bot = bots.for_number("+15550101")
+    assert bot and bot.processors
+    result, _ = await load_code_file(code).admission(SimpleNamespace(), visitors=3)
+    assert result["total"] == 36
+    first, key, last = bot.processors(["in", "out"], CallInfo(""))
+    assert (first, last) == ("in", "out")
+    pressed = InputDTMFFrame(button=KeypadEntry.ZERO)
+    down, _ = await run_test(key, frames_to_send=[pressed])
+    assert [f.text for f in down if isinstance(f, TTSSpeakFrame)]
 
 
 @pytest.mark.parametrize("page", TEXT)
@@ -240,6 +278,7 @@ def _private_names_used(module: ModuleType) -> set[str]:
     return found
 
 
+@cache
 def _attributes(kind: type) -> set[str]:
     return set(vars(kind)) | set(re.findall(r"self\.(_\w+)", inspect.getsource(kind)))
 
