@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pipecat.transports.base_transport import BaseTransport
@@ -19,6 +20,7 @@ from transports.call_info import CallInfo
 from transports.local_audio import local_audio_transport
 
 READY_SECS = 8.0
+_print = partial(print, flush=True)  # whoever reads by a pipe reads along
 
 
 async def talk(
@@ -30,7 +32,7 @@ async def talk(
     phone: bool = False,
     data_dir: Path = Path(".switchboard"),
     transport: BaseTransport | None = None,
-    show: Callable[[str], None] = print,
+    show: Callable[[str], None] = _print,
 ) -> Ending:
     """Let somebody at this machine talk to a bot, until either ends it or the task is cancelled.
 
@@ -48,7 +50,7 @@ async def talk(
         LineError: ``no_audio_extra`` or ``no_audio_device``.
         ProviderError: If a service cannot be built.
     """
-    gate = EndingGate()
+    gate, gone = EndingGate(), asyncio.Event()
     witnesses = Witnesses(EventLog("talk", lambda event: _show(event, show)))
     conversation = Conversation(
         bot,
@@ -68,9 +70,12 @@ async def talk(
             await conversation.open()
             await gate.wait()
         gate.close(Ending("provider_failure", f"services not ready in {READY_SECS:g} s"))
+    except asyncio.CancelledError:
+        gone.set()  # nobody listens any more: fall silent at once
+        raise
     finally:
         gate.close(Ending("cancelled", "terminated"))
-        await conversation.close(line_is_gone=asyncio.Event())
+        await conversation.close(line_is_gone=gone)
     assert gate.ending
     show(f"The conversation is over: {gate.ending.outcome} ({gate.ending.reason}).")
     return gate.ending

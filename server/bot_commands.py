@@ -4,13 +4,19 @@ import asyncio
 import sys
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from server.logs import set_up_logs
+from server.setting_problems import invalid_settings
 from server.settings import load_settings
 
 
 def talk_to(name: str, *, phone: bool) -> int:
     """Talks until Ctrl-C or until the bot ends it; 1 with a sentence when it cannot begin."""
-    settings = load_settings()
+    try:
+        settings = load_settings()
+    except ValidationError as error:
+        return _refused(*map(str, invalid_settings(error)))
     # The conversation is shown as it goes; the milestones of a call would be in its way.
     set_up_logs(settings.log, "WARNING" if settings.log_level == "INFO" else settings.log_level)
     from bots.bot import load_bots

@@ -11,6 +11,8 @@ from transports.line_error import LineError
 from transports.local_audio import local_audio_transport
 from transports.phone_filter import PhoneFilter
 
+BUILT_ON_PYAUDIO = ("pipecat.transports.local.audio", "transports.sound_card")
+
 
 async def _through(rate_hz: int, tone_hz: float) -> float:
     """How much of a tone of amplitude 8000 is left, as a ratio."""
@@ -58,10 +60,12 @@ def pyaudio(monkeypatch):
     module.PyAudio = _PyAudio
     module.__spec__ = importlib.util.spec_from_loader("pyaudio", None)
     monkeypatch.setitem(sys.modules, "pyaudio", module)
-    monkeypatch.delitem(sys.modules, "pipecat.transports.local.audio", raising=False)
+    for name in BUILT_ON_PYAUDIO:
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(_PyAudio, "missing", "")
     yield _PyAudio
-    sys.modules.pop("pipecat.transports.local.audio", None)
+    for name in BUILT_ON_PYAUDIO:
+        sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize("missing", ["microphone", "speaker"])
