@@ -41,7 +41,8 @@ models: install  ## Fetch and verify the speech models into the user's cache fol
 	@$(BIN)/python -m local.models
 
 mic: $(INSTALLED)  ## The microphone extra, built against PortAudio.
-	@$(BIN)/python -c 'import pyaudio' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mic.lock
+	@$(BIN)/python -c 'import pyaudio' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mic.lock || { \
+		echo "PyAudio is built against PortAudio: apt install portaudio19-dev gcc python3-dev, or brew install portaudio, then make mic again." >&2; exit 1; }
 
 lint: install  ## Style.
 	@$(BIN)/ruff check .

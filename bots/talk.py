@@ -17,9 +17,11 @@ from records.log import EventLog
 from services.phrases import PhraseStore
 from services.providers import Providers
 from transports.call_info import CallInfo
+from transports.line_error import LineError
 from transports.local_audio import local_audio_transport
 
 READY_SECS = 8.0
+DEVICE_LOST = "The microphone or the speaker is gone: connect it again, or restart the sound server"
 _print = partial(print, flush=True)  # whoever reads by a pipe reads along
 
 
@@ -47,14 +49,16 @@ async def talk(
         show: Takes each line of the transcript.
 
     Raises:
-        LineError: ``no_audio_extra`` or ``no_audio_device``.
+        LineError: ``no_audio_extra``, ``no_audio_device`` or ``audio_device_lost``.
         ProviderError: If a service cannot be built.
     """
     gate, gone = EndingGate(), asyncio.Event()
+    line = transport or local_audio_transport(phone=phone)
+    _end_with(line, gate, gone)
     witnesses = Witnesses(EventLog("talk", lambda event: _show(event, show)))
     conversation = Conversation(
         bot,
-        transport or local_audio_transport(phone=phone),
+        line,
         CallInfo("microphone"),
         gate,
         providers=providers,
@@ -76,9 +80,18 @@ async def talk(
     finally:
         gate.close(Ending("cancelled", "terminated"))
         await conversation.close(line_is_gone=gone)
+    if gone.is_set():
+        raise LineError("audio_device_lost", DEVICE_LOST)
     assert gate.ending
     show(f"The conversation is over: {gate.ending.outcome} ({gate.ending.reason}).")
     return gate.ending
+
+
+def _end_with(line: BaseTransport, gate: EndingGate, gone: asyncio.Event) -> None:
+    @line.event_handler("on_call_ended")
+    async def on_call_ended(_, reason: str):
+        gone.set()
+        gate.close(Ending("worker_lost", reason))
 
 
 def _show(event: Event, show: Callable[[str], None]) -> None:

@@ -47,6 +47,7 @@ class SoundCard:
     def __init__(self, folder: Path):
         """Initialize a card; ``open`` makes one that works."""
         self._folder = folder
+        self.daemon: subprocess.Popen[bytes] | None = None
         # Only with 60 ms does ALSA's plugin neither run dry nor play faster than time passes.
         self.environ = {
             "PULSE_SERVER": f"unix:{folder}/native",
@@ -79,10 +80,16 @@ class SoundCard:
                 stderr=log,
             )
         try:
+            card.daemon = daemon
             _wait_for(card._is_open, f"see {folder / 'daemon.log'}")
             yield card
         finally:
             _stop(daemon)
+
+    def unplug(self) -> None:
+        """Take the microphone and the speaker away."""
+        assert self.daemon
+        _stop(self.daemon)
 
     def speak(self, pcm: np.ndarray) -> None:
         """Say something into the microphone, 16-bit mono at 8 kHz; returns when it is said."""

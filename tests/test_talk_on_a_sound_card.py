@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from tests.fakes_sound_card import (
 
 ROOT = Path(__file__).parent.parent
 MODELS = models_folder(os.environ)
-QUESTION, GOODBYE = "When do you open on Sunday?", "Goodbye and thank you."
+QUESTION, GOODBYE = "When do you open on Sunday?", "That is all, goodbye."
 KEYS = {f"{name}_API_KEY": "local" for name in ("DEEPGRAM", "OPENAI", "CARTESIA")}
 COMMAND = [sys.executable, "-m", "server.cli", "talk", "receptionist"]
 
@@ -158,8 +159,8 @@ async def test_a_question_at_the_microphone_is_answered_at_the_speaker_until_ctr
         assert talk.ended() == (0, ""), talk.printed
     greeting, *answer = await _words(ears, speaker)
     assert "blue door" in greeting, greeting
-    assert "sunday" in " ".join(answer), answer
-    assert {"12", "twelve", "noon"} & set(" ".join(answer).replace(",", " ").split()), answer
+    words = set(re.findall(r"\w+", " ".join(answer)))
+    assert "open" in words and words & {"noon", "12", "twelve"}, answer
     assert speaker.share_above(4000) > 0.002
 
 
@@ -194,6 +195,21 @@ def test_ctrl_c_stops_the_bot_in_the_middle_of_a_word(card, providers, tmp_path)
     assert (
         sum(u.ended_at - u.started_at for u in speaker.utterances) < 1.5
     )  # the whole greeting takes 2.2 s
+
+
+@with_a_sound_card
+def test_a_sound_card_that_is_pulled_out_ends_it_with_a_sentence(providers, tmp_path):
+    (tmp_path / "card").mkdir()
+    with (
+        SoundCard.open(tmp_path / "card") as card,
+        talking(providers | card.environ, tmp_path) as talk,
+    ):
+        talk.wait_for("receptionist is listening")
+        card.unplug()
+        status, errors = talk.ended()
+    assert status == 1
+    assert errors.splitlines()[-1].startswith("switchboard: The microphone or the speaker is gone")
+    assert "Traceback" not in errors
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("pyaudio"), reason="needs PyAudio (make mic)")

@@ -5,7 +5,8 @@ class LineError(Exception):
     """The line to the caller could not be opened or used.
 
     ``code`` is one of ``cannot_connect``, ``no_caller``, ``caller_left``, ``room_closed``,
-    ``not_joined``, ``cannot_publish``, ``no_audio_extra``, ``no_audio_device``.
+    ``not_joined``, ``cannot_publish``, ``no_audio_extra``, ``no_audio_device``,
+    ``audio_device_lost``.
 
     Parameters:
         code: The kind of failure, stable for programs.
