@@ -8,7 +8,7 @@ from processors.two_step_start_strategy import BACKCHANNELS
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
-Spec = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+/[A-Za-z0-9._:/-]+$")]
+Spec = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+/[A-Za-z0-9._:/-]+$")]
 Word = Annotated[str, StringConstraints(to_lower=True)]
 
 

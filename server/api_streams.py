@@ -4,6 +4,7 @@ Source: WHATWG HTML, "Server-sent events".
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -52,23 +53,25 @@ class StreamRoutes:
             if running:
                 last = events[-1].seq if events else after_seq
                 await self._follow(response, watcher, after_seq=last)
-        await response.write_eof()
+        with contextlib.suppress(ConnectionResetError):
+            await response.write_eof()
         return response
 
     async def _follow(
         self, response: web.StreamResponse, watcher: Watcher, *, after_seq: int
     ) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(KEEP_ALIVE_SECS):
-                    event = await watcher.queue.get()
-            except TimeoutError:
-                await response.write(b": still here\n\n")
-                continue
-            if event is None:
-                return
-            if event.seq > after_seq:
-                await _write(response, [event])
+        with contextlib.suppress(ConnectionResetError):  # the listener went away
+            while True:
+                try:
+                    async with asyncio.timeout(KEEP_ALIVE_SECS):
+                        event = await watcher.queue.get()
+                except TimeoutError:
+                    await response.write(b": still here\n\n")
+                    continue
+                if event is None:
+                    return
+                if event.seq > after_seq:
+                    await _write(response, [event])
 
 
 async def _open(request: web.Request) -> web.StreamResponse:

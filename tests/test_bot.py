@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from bots.bot import Bots, load_bots
+from bots.config import BotConfig
 from services.problem import Problem
+from services.provider_table import PROVIDERS
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,6 +52,11 @@ def test_a_bot_with_a_prompt_needs_no_flow(tmp_path):
     assert not bots.problems
     desk = bots.named("desk")
     assert desk and desk.prompt == "You are a desk." and desk.flow is None
+
+
+@pytest.mark.parametrize("provider", sorted({p for kind in PROVIDERS.values() for p in kind}))
+def test_every_provider_of_the_table_can_be_written_in_a_bot(provider):
+    assert BotConfig.model_validate({"name": "a", "llm": f"{provider}/model"}).llm
 
 
 def test_a_voice_may_be_one_word(tmp_path):

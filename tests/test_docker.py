@@ -1,7 +1,8 @@
 """The deployment files say only what the programs they are for understand.
 
-Neither Docker nor LiveKit runs here: the schemas hold the keys of livekit-server 1.13 (``pkg/config``),
-livekit-sip (``pkg/config/config.go``) and the part of the Compose specification that we use.
+Neither Docker nor LiveKit runs here: the schemas hold the keys of livekit-server 1.13
+(``pkg/config``), livekit-sip (``pkg/config/config.go``) and the part of the Compose specification
+that we use.
 """
 
 import re

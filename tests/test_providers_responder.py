@@ -150,6 +150,11 @@ def test_a_repetition_is_word_for_word(caller: Caller):
     assert caller.say("Sorry, can you say that again?") == said
 
 
+def test_a_scrap_of_a_sentence_cut_at_a_pause_hears_the_answer_again(caller: Caller):
+    said = caller.say("Is there parking?")
+    assert caller.say("Please.") == said
+
+
 def test_nonsense_is_met_more_helpfully_each_time(caller: Caller):
     said = [caller.say(text) for text in ("blah wumpus", "gnarf", "frotz")]
     assert len(set(said)) == 3

@@ -14,7 +14,7 @@ from local.providers.slot_finder import SlotContext, SlotFinder
 from local.providers.templates import spoken, understood
 from local.providers.tool_calls import arguments_for, fitted, outcome_of
 from local.providers.understanding import Understanding
-from local.providers.yes_no import is_no, is_yes
+from local.providers.yes_no import is_no, is_scrap, is_yes
 
 
 class Dialogue:
@@ -77,6 +77,8 @@ class Dialogue:
 
     def _outside(self, said: str, text: str, intent: IntentRule | None) -> Answer:
         state = self._state
+        if is_scrap(text):
+            return self._again()
         closing = self._rules.intent(self._rules.closing)
         form = self._understanding.form_by_pattern(text)
         if form:
@@ -113,6 +115,8 @@ class Dialogue:
         if not intent and (answer := self._yes_or_no(text)):
             state.misses = 0
             return answer
+        if is_scrap(text):
+            return self._again()
         similar = intent or self._understanding.similar(text, in_form=True)
         if isinstance(similar, IntentRule):
             return self._follow(similar, said)
@@ -153,7 +157,7 @@ class Dialogue:
         state = self._state
         state.misses = 0
         if intent.repeat:
-            return Answer(state.last or self._rules.greeting)
+            return self._again()
         if intent.leave and state.form:
             return self._leave()
         text = spoken(state.pick(intent.say), state.slots, self._today)
@@ -162,6 +166,9 @@ class Dialogue:
         found = self._finder.find(said, intent.slots, SlotContext())
         call = self._call(intent.tool, found)
         return self._say(call.text or text, call) if call.tool else self._say(text or call.text)
+
+    def _again(self) -> Answer:
+        return Answer(self._state.last or self._rules.greeting)
 
     def _miss(self) -> Answer:
         state, lines = self._state, self._rules.fallbacks

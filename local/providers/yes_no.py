@@ -1,4 +1,4 @@
-"""Hears a yes or a no, also through a recogniser's mistakes."""
+"""Hears a yes, a no or nothing at all, also through a recogniser's mistakes."""
 
 import re
 
@@ -16,6 +16,7 @@ _NO = re.compile(
     r"that is (?:not|wrong|all|everything)|that was (?:all|everything)|that'll be all|"
     r"that will be all|i'm (?:good|fine|all set)|i am (?:good|fine))\b"
 )
+_SCRAP = re.compile(r"^(?:(?:please|uh|um|oh|well|and|so|i|you|the|a|but|then)\b ?)+$")
 _KNOW = re.compile(r"^know(?: \w+){0,2}$")
 
 
@@ -27,3 +28,8 @@ def is_no(text: str) -> bool:
 def is_yes(text: str) -> bool:
     """Whether normalised text is a yes."""
     return bool(_YES.search(text)) and not is_no(text)
+
+
+def is_scrap(text: str) -> bool:
+    """Whether normalised text is what is left of a sentence cut at a pause: "please", "I"."""
+    return bool(_SCRAP.match(text))
