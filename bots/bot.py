@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pipecat.flows import Flow
 from pipecat.processors.frame_processor import FrameProcessor
@@ -10,7 +9,6 @@ from pipecat.processors.frame_processor import FrameProcessor
 from bots.config import BotConfig
 from records.events import Event
 from services.problem import Problem
-from services.providers import Providers
 from transports.call_info import CallInfo
 
 ProcessorsHook = Callable[[list[FrameProcessor], CallInfo], list[FrameProcessor]]
@@ -76,22 +74,3 @@ class Bots:
     def named(self, name: str) -> Bot | None:
         """The bot of this name."""
         return self.by_name.get(name)
-
-
-def load_bots(
-    bots_dir: Path | str, flows_dir: Path | str, providers: Providers | None = None
-) -> Bots:
-    """Load every bot of a folder.
-
-    Args:
-        bots_dir: Folder of ``NAME.yaml`` and ``NAME.py``.
-        flows_dir: Folder of the flows.
-        providers: Asked for the problems of each ``provider/model``, without connecting; None
-            leaves that out.
-
-    Returns:
-        The sound bots, and the problems of all the others together.
-    """
-    from bots.loading import BotLoader  # the loader builds what this file defines
-
-    return BotLoader(Path(bots_dir), Path(flows_dir), providers).load()

@@ -20,6 +20,23 @@ from services.provider_table import Kind
 from services.providers import ProviderError, Providers
 
 
+def load_bots(
+    bots_dir: Path | str, flows_dir: Path | str, providers: Providers | None = None
+) -> Bots:
+    """Load every bot of a folder.
+
+    Args:
+        bots_dir: Folder of ``NAME.yaml`` and ``NAME.py``.
+        flows_dir: Folder of the flows.
+        providers: Asked for the problems of each ``provider/model``, without connecting; None
+            leaves that out.
+
+    Returns:
+        The sound bots, and the problems of all the others together.
+    """
+    return BotLoader(Path(bots_dir), Path(flows_dir), providers).load()
+
+
 class BotLoader:
     """Loads all bots of one folder, once."""
 

@@ -131,7 +131,7 @@ TEST_PY = '''\
 from pathlib import Path
 from types import SimpleNamespace
 
-from bots.bot import load_bots
+from bots.loading import load_bots
 from flows.code_file import load_code_file
 
 ROOT = Path(__file__).parent.parent

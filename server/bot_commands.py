@@ -19,7 +19,7 @@ def talk_to(name: str, *, phone: bool) -> int:
         return _refused(*map(str, invalid_settings(error)))
     # The conversation is shown as it goes; the milestones of a call would be in its way.
     set_up_logs(settings.log, "WARNING" if settings.log_level == "INFO" else settings.log_level)
-    from bots.bot import load_bots
+    from bots.loading import load_bots
     from bots.talk import talk
     from processors.turn_models import load_turn_models
     from server.preload import providers_of

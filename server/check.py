@@ -61,7 +61,7 @@ def _port_problems(settings: Settings) -> Iterator[Problem]:
 
 def _bot_problems(settings: Settings) -> list[Problem]:
     set_up_logs(settings.log, "WARNING")  # before the libraries greet at import
-    from bots.bot import load_bots
+    from bots.loading import load_bots
     from server.preload import providers_of
 
     return list(load_bots(settings.bots, settings.flows, providers_of(settings)).problems)

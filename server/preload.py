@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from livekit.rtc._ffi_client import get_ffi_lib
 
-from bots.bot import Bots, load_bots
+from bots.bot import Bots
 from bots.job import CallJob
+from bots.loading import load_bots
 from bots.phrases import warm_phrases
 from bots.pipeline import build_pipeline
 from bots.session import run_call

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bots.bot import Bots, load_bots
+from bots.bot import Bots
 from bots.config import BotConfig
+from bots.loading import load_bots
 from services.problem import Problem
 from services.provider_table import PROVIDERS
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from bots.bot import load_bots
+from bots.loading import load_bots
 from records.call_record import CallRecord
 from records.events import (
     Answered,

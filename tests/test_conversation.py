@@ -9,7 +9,8 @@ import pytest
 from livekit import rtc
 from loguru import logger
 
-from bots.bot import Bot, load_bots
+from bots.bot import Bot
+from bots.loading import load_bots
 from bots.phrases import APOLOGY, FAREWELL, SAY_AGAIN
 from tests.fakes_room import FakeRoom, until
 from tests.fakes_session import FakeProviders, a_call

@@ -21,8 +21,8 @@ from pipecat.flows import FlowConfig
 from pipecat.frames.frames import InputDTMFFrame, TTSSpeakFrame
 from pipecat.tests.utils import run_test
 
-from bots.bot import load_bots
 from bots.config import BotConfig
+from bots.loading import load_bots
 from bots.scaffold import new_bot
 from flows.code_file import load_code_file
 from local.bench.__main__ import PARTS

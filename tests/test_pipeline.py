@@ -7,8 +7,9 @@ import pytest
 from loguru import logger
 from pipecat.processors.filters.identity_filter import IdentityFilter
 
-from bots.bot import Bot, load_bots
+from bots.bot import Bot
 from bots.config import Interruptions
+from bots.loading import load_bots
 from bots.pipeline import build_pipeline
 from processors.turn_models import load_turn_models
 from tests.fakes_session import FakeProviders

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bots.bot import load_bots
+from bots.loading import load_bots
 from bots.scaffold import new_bot
 from local.providers.rules import load_rules
 

@@ -10,7 +10,8 @@ from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import BaseTransport, TransportParams
 
-from bots.bot import Bot, load_bots
+from bots.bot import Bot
+from bots.loading import load_bots
 from bots.talk import talk
 from processors.turn_models import load_turn_models
 from tests.fakes_room import until
