@@ -91,6 +91,10 @@ class ForkClient:
                 return await asked
         except TimeoutError:
             raise ConfigurationError(f"the fork server did not fork in {FORK_SECS:g} s") from None
+        except asyncio.CancelledError:
+            if asked.done() and not asked.cancelled() and not asked.exception():
+                asked.result().close()  # forked for nobody: the end of its socket ends it
+            raise
 
     async def close(self, grace_secs: float) -> None:
         """Lets the fork server end; the processes it forked live on."""

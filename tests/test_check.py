@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import sys
 from pathlib import Path
 
 import pytest
@@ -122,8 +121,3 @@ def test_the_stand_ins_are_asked_in_a_process_of_their_own(monkeypatch):
     assert all(isinstance(problem, Problem) and problem.remedy for problem in found)
     monkeypatch.setattr(local_programs, "EXTRA_MARKER", "not_installed_here")
     assert local_programs.local_problems() == []
-
-
-def test_the_product_does_not_import_the_stand_ins(environment):
-    all_problems()
-    assert not [name for name in sys.modules if name == "local.check"]

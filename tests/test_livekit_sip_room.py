@@ -81,7 +81,9 @@ async def answering(exchange) -> AsyncIterator[_Bot]:
 def _complaints(caplog) -> list[str]:
     """What the native library or a closed loop complained about."""
     messages = [r.getMessage() for r in caplog.records if r.name in {"livekit", "asyncio"}]
-    return [m for m in messages if "pass-through signal" not in m]
+    # Both ends leave at once: a signal or an offer of the library may come too late.
+    late = ("pass-through signal", "Called in wrong state: closed")
+    return [m for m in messages if not any(text in m for text in late)]
 
 
 async def _echo_of(caller: Client, track: rtc.Track) -> float:
@@ -117,7 +119,7 @@ async def test_a_deleted_room_ends_the_call_with_its_reason(exchange, caller):
 async def test_a_caller_who_hangs_up_ends_the_call(exchange, caller, caplog):
     caplog.set_level(logging.WARNING)
     async with answering(exchange) as bot:
-        await asyncio.sleep(0.3)
+        await caller.wait_for("track_subscribed")
         caller.log.clear()
         await caller.leave()
         async with asyncio.timeout(5):
