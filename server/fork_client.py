@@ -83,8 +83,12 @@ class ForkClient:
             raise ConfigurationError("the fork server is not running")
         asked: asyncio.Future[ForkedProcess] = asyncio.get_running_loop().create_future()
         ours, theirs = socket.socketpair()
-        with theirs:
-            socket.send_fds(self._control, [b"f"], [theirs.fileno()])
+        try:
+            with theirs:
+                socket.send_fds(self._control, [b"f"], [theirs.fileno()])
+        except OSError as error:  # it died, and its end is not seen yet
+            ours.close()
+            raise ConfigurationError("the fork server died") from error
         self._asked.append((asked, ours))
         try:
             async with asyncio.timeout(FORK_SECS):
