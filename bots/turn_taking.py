@@ -20,6 +20,7 @@ def turn_taking(
     Returns:
         The settings, and the strategy that holds the line; None where it cannot be held.
     """
+    models.vad.on_offset = models.turn.foresee
     start = _two_step(config, transport, models)
     one_step = [VADUserTurnStartStrategy(), TranscriptionUserTurnStartStrategy()]
     params = LLMUserAggregatorParams(

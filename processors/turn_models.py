@@ -6,9 +6,9 @@ from importlib.resources import files
 import numpy as np
 import onnxruntime as ort
 from pipecat.audio.turn.smart_turn.base_smart_turn import SmartTurnParams
-from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.audio.vad.vad_analyzer import VADParams
 
+from processors.early_smart_turn import EarlySmartTurn
 from processors.onset_vad import OnsetVAD
 
 RATE_HZ = 16000
@@ -28,7 +28,7 @@ class TurnModels:
     """
 
     vad: OnsetVAD
-    turn: LocalSmartTurnAnalyzerV3
+    turn: EarlySmartTurn
 
     def warm_up(self) -> None:
         """Runs both models once, without a thread, so that a fork inherits them ready."""
@@ -45,7 +45,7 @@ def load_turn_models(vad_params: VADParams | None = None) -> TurnModels:
         vad_params: Speech from 0.1 s on, silence after 0.2 s, no volume gate, unless given.
     """
     params = vad_params or VADParams(start_secs=START_SECS, stop_secs=0.2, min_volume=0.0)
-    turn = LocalSmartTurnAnalyzerV3(params=SmartTurnParams(stop_secs=GIVE_UP_SECS))
+    turn = EarlySmartTurn(params=SmartTurnParams(stop_secs=GIVE_UP_SECS))
     path = files("pipecat.audio.turn.smart_turn.data") / "smart-turn-v3.2-cpu.onnx"
     turn._session = ort.InferenceSession(
         str(path), _small_session(), providers=["CPUExecutionProvider"]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.vad.vad_analyzer import VADState
 
 from processors.turn_models import load_turn_models
@@ -53,6 +54,61 @@ async def test_each_blip_is_an_onset_of_its_own(vad):
     vad.on_onset = lambda: told.append(1)
     assert VADState.SPEAKING not in await _hear(vad, "xx..xx.x.")
     assert len(told) == 2
+
+
+async def test_an_offset_is_told_before_silence_is_certain_and_again_after_speech(vad):
+    told = []
+    vad.on_offset = lambda: told.append(1)
+    assert VADState.QUIET not in await _hear(vad, "xxxxx..") and not told
+    assert await _hear(vad, ".") == [VADState.STOPPING] and told == [1]
+    assert VADState.QUIET not in await _hear(vad, "xx...") and told == [1, 1]
+    assert (await _hear(vad, "...."))[-1] is VADState.QUIET and told == [1, 1]
+
+
+@pytest.fixture
+async def turn():
+    turn = load_turn_models().turn
+    turn.set_sample_rate(16000)
+    turn.append_audio(WINDOW, is_speech=True)
+    turn.append_audio(WINDOW, is_speech=True)
+    yield turn
+    await turn.cleanup()
+
+
+def _answers(turn, *complete: bool) -> list[int]:
+    """The model answers so; returns how many samples it was asked about, each time."""
+    asked: list[int] = []
+
+    def predict(audio):
+        asked.append(len(audio))
+        return {"prediction": int(complete[len(asked) - 1]), "probability": 0.9}
+
+    turn._predict_endpoint = predict
+    return asked
+
+
+async def test_an_end_that_was_foreseen_needs_no_further_question(turn):
+    asked = _answers(turn, True)
+    turn.foresee()
+    turn.append_audio(WINDOW, is_speech=False)
+    assert (await turn.analyze_end_of_turn())[0] is EndOfTurnState.COMPLETE
+    assert len(asked) == 1 and not turn.speech_triggered
+
+
+async def test_a_turn_that_seemed_unfinished_is_asked_about_again_with_all_of_it(turn):
+    asked = _answers(turn, False, True)
+    turn.foresee()
+    turn.append_audio(WINDOW, is_speech=False)
+    assert (await turn.analyze_end_of_turn())[0] is EndOfTurnState.COMPLETE
+    assert len(asked) == 2 and asked[1] > asked[0]
+
+
+async def test_what_was_foreseen_counts_once(turn):
+    asked = _answers(turn, False, False, True)
+    turn.foresee()
+    assert (await turn.analyze_end_of_turn())[0] is EndOfTurnState.INCOMPLETE
+    assert (await turn.analyze_end_of_turn())[0] is EndOfTurnState.COMPLETE
+    assert len(asked) == 3
 
 
 async def test_a_quiet_caller_is_heard_like_a_loud_one(vad):

@@ -99,7 +99,7 @@ async def open_line(environ: Mapping[str, str], data_dir: Path) -> AsyncIterator
             environ=environ,
             ports=ports,
             data_dir=data_dir,
-            settings={"SWITCHBOARD_BOTS": str(bots), "SWITCHBOARD_MAX_CALLS": "12"},
+            settings={"SWITCHBOARD_BOTS": str(bots), "SWITCHBOARD_MAX_CALLS": "16"},
         )
         async with Stack(config, on_progress=print) as stack:
             await _plain_rules(stack.livekit)
