@@ -7,13 +7,16 @@ import asyncio
 
 from pipecat.audio.turn.base_turn_analyzer import EndOfTurnState
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
-from pipecat.metrics.metrics import MetricsData
+from pipecat.metrics.metrics import MetricsData, TurnMetricsData
+
+# A verdict on half the silence must be surer than one on all of it (0.5).
+SURE = 0.8
 
 
 class EarlySmartTurn(LocalSmartTurnAnalyzerV3):
     """Has its answer ready at the VAD's stop, where the stock analyzer begins to think.
 
-    ``foresee()`` judges what was heard up to now, in the model's thread. If that was already the
+    ``foresee()`` judges what was heard up to now, in the model's thread. If that was surely the
     end of a turn, the next question is answered with it; if not, the model is asked again as ever,
     for it is surer after a longer silence. The gain is one inference, 50 to 100 ms a turn.
     """
@@ -42,7 +45,7 @@ class EarlySmartTurn(LocalSmartTurnAnalyzerV3):
         foreseen, self._foreseen = self._foreseen, None
         if foreseen:
             state, metrics = await foreseen
-            if state is EndOfTurnState.COMPLETE:
+            if state is EndOfTurnState.COMPLETE and _is_sure(metrics):
                 self._clear(state)
                 return state, metrics
         return await super().analyze_end_of_turn()
@@ -51,3 +54,7 @@ class EarlySmartTurn(LocalSmartTurnAnalyzerV3):
         """Forget what was foreseen with the pipeline."""
         self._foreseen = None
         await super().cleanup()
+
+
+def _is_sure(metrics: MetricsData | None) -> bool:
+    return isinstance(metrics, TurnMetricsData) and metrics.probability >= SURE

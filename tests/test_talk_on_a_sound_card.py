@@ -30,7 +30,7 @@ from tests.fakes_sound_card import (
 
 ROOT = Path(__file__).parent.parent
 MODELS = models_folder(os.environ)
-QUESTION, GOODBYE = "When do you open on Sunday?", "That is all, goodbye."
+QUESTION, GOODBYE = "When do you open on Sunday?", "Thanks and see you on Sunday."
 KEYS = {f"{name}_API_KEY": "local" for name in ("DEEPGRAM", "OPENAI", "CARTESIA")}
 COMMAND = [sys.executable, "-m", "server.cli", "talk", "receptionist"]
 

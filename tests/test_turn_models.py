@@ -75,13 +75,13 @@ async def turn():
     await turn.cleanup()
 
 
-def _answers(turn, *complete: bool) -> list[int]:
+def _answers(turn, *complete: bool, probability: float = 0.9) -> list[int]:
     """The model answers so; returns how many samples it was asked about, each time."""
     asked: list[int] = []
 
     def predict(audio):
         asked.append(len(audio))
-        return {"prediction": int(complete[len(asked) - 1]), "probability": 0.9}
+        return {"prediction": int(complete[len(asked) - 1]), "probability": probability}
 
     turn._predict_endpoint = predict
     return asked
@@ -93,6 +93,13 @@ async def test_an_end_that_was_foreseen_needs_no_further_question(turn):
     turn.append_audio(WINDOW, is_speech=False)
     assert (await turn.analyze_end_of_turn())[0] is EndOfTurnState.COMPLETE
     assert len(asked) == 1 and not turn.speech_triggered
+
+
+async def test_an_end_that_was_foreseen_with_doubt_is_asked_about_again(turn):
+    asked = _answers(turn, True, True, probability=0.6)
+    turn.foresee()
+    assert (await turn.analyze_end_of_turn())[0] is EndOfTurnState.COMPLETE
+    assert len(asked) == 2
 
 
 async def test_a_turn_that_seemed_unfinished_is_asked_about_again_with_all_of_it(turn):
