@@ -113,5 +113,5 @@ async def main(kind: str, room: str) -> None:
 
 if __name__ == "__main__":
     logger.remove()
-    logger.add(sys.stderr, level="WARNING")
+    logger.add(sys.stderr, level="ERROR")
     asyncio.run(main(*sys.argv[1:3]))
