@@ -7,7 +7,7 @@ from pipecat.flows import Flow
 from pipecat.processors.frame_processor import FrameProcessor
 
 from bots.config import BotConfig
-from records.events import Event
+from records.event import Event
 from services.problem import Problem
 from transports.call_info import CallInfo
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from loguru import logger
 
-from records.events import Event
+from records.event import Event
 from records.log import EventLog, EventT
 
 

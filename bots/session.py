@@ -14,14 +14,7 @@ from bots.job import CallJob
 from bots.phrases import FAREWELL
 from bots.witnesses import Witnesses
 from processors.turn_models import TurnModels
-from records.events import (
-    Answered,
-    BotReady,
-    CallEnded,
-    CallerJoined,
-    CallStarted,
-    ErrorRaised,
-)
+from records.events import Answered, BotReady, CallEnded, CallerJoined, CallStarted, ErrorRaised
 from records.log import EventLog
 from services.phrases import PhraseStore
 from services.providers import ProviderError, Providers

@@ -12,7 +12,8 @@ from bots.conversation import Conversation
 from bots.ending import Ending, EndingGate
 from bots.witnesses import Witnesses
 from processors.turn_models import TurnModels
-from records.events import BotSpoke, ErrorRaised, Event, ToolCalled, TurnEnded, TurnMeasured
+from records.event import Event
+from records.events import BotSpoke, ErrorRaised, ToolCalled, TurnEnded, TurnMeasured
 from records.log import EventLog
 from services.phrases import PhraseStore
 from services.providers import Providers

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from records.events import Event, PrivateName, PrivateNumber, PrivateText
+from records.event import Event, PrivateName, PrivateNumber, PrivateText
 from records.fold import Fold
 from records.outcomes import Outcome
 from records.percentiles import Percentiles

@@ -5,49 +5,13 @@ call process and the server as one JSON line each. Fields that hold the caller's
 digits carry the ``Private`` mark, so that redaction is one function.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from records.event import Event, Private, PrivateName, PrivateNumber, PrivateText
 from records.latency import TurnLatency
 from records.outcomes import Outcome
-
-
-@dataclass(frozen=True)
-class Private:
-    """Marks a field that holds what a person said, dialled or is called by.
-
-    Parameters:
-        shows: What ``records.redaction.redacted`` leaves of it: ``nothing``; ``ends``, the head and
-            tail of a telephone number; ``rest``, all but the numbers inside it.
-    """
-
-    shows: Literal["nothing", "ends", "rest"] = "nothing"
-
-
-PrivateText = Annotated[str, Private()]
-PrivateNumber = Annotated[str, Private("ends")]
-PrivateName = Annotated[str, Private("rest")]
-
-
-class Event(BaseModel):
-    """What every event carries.
-
-    Parameters:
-        call_id: The call's id.
-        seq: 1, 2, 3 … within the call.
-        at: Wall clock, with time zone.
-        t: Seconds since the call began.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    call_id: str
-    seq: int
-    at: datetime
-    t: float
 
 
 class CallStarted(Event):

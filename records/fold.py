@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from records.event import Event
 from records.events import (
     Answered,
     BotInterrupted,
@@ -12,7 +13,6 @@ from records.events import (
     CallerJoined,
     CallStarted,
     ErrorRaised,
-    Event,
     KeysEntered,
     RecordingStarted,
     RecordingStored,

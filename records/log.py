@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
-from records.events import Event
+from records.event import Event
 
 EventT = TypeVar("EventT", bound=Event)
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from records.events import Private
+from records.event import Private
 
 HIDDEN = "•••"
 _NUMBER = re.compile(r"\+?\d{7,}")

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from records.call_record import CallRecord
 from records.database import StoreError, create_engine, database_url
-from records.events import EVENT, AnyEvent, Event
+from records.event import Event
+from records.events import EVENT, AnyEvent
 from records.migrate import migrate
 from records.tables import calls, events, webhook_ids
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from records.events import Private, PrivateText
+from records.event import Private, PrivateText
 from records.latency import TurnLatency
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from records.events import Event
+from records.event import Event
 from records.store import CallStore
 from server.calls import Calls
 from server.live_events import LiveEvents, Watcher

@@ -18,7 +18,8 @@ from typing import Protocol
 from loguru import logger
 
 from bots.job import CallJob
-from records.events import EVENT, AnyEvent, CallEnded, ErrorRaised, Event
+from records.event import Event
+from records.events import EVENT, AnyEvent, CallEnded, ErrorRaised
 from records.log import EventLog
 
 HANG_UP_SECS = 8.0

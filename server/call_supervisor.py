@@ -11,7 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bots.job import CallJob
 from records.call_record import CallRecord
-from records.events import EVENT, CallEnded, CallStarted, ErrorRaised, Event
+from records.event import Event
+from records.events import EVENT, CallEnded, CallStarted, ErrorRaised
 from records.log import EventLog
 from records.outcomes import Outcome
 from records.store import CallStore

@@ -7,7 +7,8 @@ from typing import Any
 
 from loguru import logger
 
-from records.events import ErrorRaised, Event, RecordingStored, TapeMeasured
+from records.event import Event
+from records.events import ErrorRaised, RecordingStored, TapeMeasured
 from records.recordings import RecordingError, Recordings
 from records.tape import tape_report
 from records.wav import StereoWavWriter, TapeError, read_stereo, repair_wav

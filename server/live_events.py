@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from records.events import Event
+from records.event import Event
 
 BACKLOG = 1000
 """Events a watcher may be behind before it is let go; it may come back and resume."""

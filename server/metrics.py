@@ -5,7 +5,8 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from records.call_record import CallRecord
-from records.events import ErrorRaised, Event, TurnMeasured
+from records.event import Event
+from records.events import ErrorRaised, TurnMeasured
 
 LATENCY_BUCKETS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

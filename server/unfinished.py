@@ -6,7 +6,8 @@ from pathlib import Path
 from loguru import logger
 
 from records.call_record import CallRecord
-from records.events import CallEnded, Event
+from records.event import Event
+from records.events import CallEnded
 from records.log import EventLog
 from records.store import CallStore
 from server.finished_recording import FinishedRecordings

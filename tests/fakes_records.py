@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
+from records.event import Event
 from records.events import (
     Answered,
     BotInterrupted,
@@ -13,7 +14,6 @@ from records.events import (
     CallerStoppedSpeaking,
     CallStarted,
     ErrorRaised,
-    Event,
     KeysEntered,
     LineHeld,
     LineResumed,

@@ -28,7 +28,7 @@ from bots.bot import Bot, Bots
 from bots.job import CallJob
 from bots.session import run_call
 from processors.turn_models import load_turn_models
-from records.events import Event
+from records.event import Event
 from records.log import EventLog
 from services.phrases import PhraseStore
 from services.providers import Providers

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from bots.loading import load_bots
 from records.call_record import CallRecord
+from records.event import Event
 from records.events import (
     Answered,
     BotSpoke,
@@ -22,7 +23,6 @@ from records.events import (
     CallerJoined,
     CallStarted,
     ErrorRaised,
-    Event,
     ToolCalled,
     ToolReturned,
     TurnEnded,
