@@ -95,7 +95,8 @@ class PiperVoice:
     def _text_to_prior(self, phonemes: list[str], speed: float) -> tuple[np.ndarray, list[Mark]]:
         config = self._config
         ids = self._phonemizer.phonemes_to_ids(phonemes)
-        scales = [config.noise_scale, _LENGTH_SCALE / speed, config.noise_w_scale]
+        # Without noise the same words sound the same on every call, so that a call can be repeated.
+        scales = [0.0, _LENGTH_SCALE / speed, 0.0]
         feed = {
             "input": np.array([ids], np.int64),
             "input_lengths": np.array([len(ids)], np.int64),
