@@ -1,7 +1,6 @@
 """Hold, resume and drop, measured sample by sample on a real source and stream."""
 
 import asyncio
-import time
 
 import numpy as np
 import pytest
@@ -156,18 +155,70 @@ async def test_the_end_of_playout_is_waited_for_through_a_hold(line):
         await waiting
 
 
-async def test_the_tap_counts_what_the_far_end_hears(line):
-    began = time.monotonic()
-    playing = asyncio.create_task(line.play())
-    await asyncio.sleep(0.3)
-    line.source.hold()
-    await asyncio.sleep(0.1)
-    await line.source.resume()
-    await asyncio.sleep(0.2)
-    line.source.clear_queue()
+class _Clockwork:
+    """An audio source on a moved clock: ``pass_secs`` plays, to the sample."""
+
+    sample_rate = RATE
+    queue_secs = 0.1
+
+    def __init__(self):
+        self.now = 0.0
+        self.heard: list[np.ndarray] = []
+        self._queue = np.zeros(0, np.int16)
+        self._room = asyncio.Event()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    @property
+    def queued_duration(self) -> float:
+        return len(self._queue) / RATE
+
+    async def capture_frame(self, frame: rtc.AudioFrame) -> None:
+        self._queue = np.concatenate([self._queue, np.frombuffer(frame.data, np.int16)])
+        while self.queued_duration > self.queue_secs:
+            self._room.clear()
+            await self._room.wait()
+
+    def clear_queue(self) -> None:
+        self._queue = self._queue[:0]
+        self._room.set()
+
+    async def pass_secs(self, secs: float) -> None:
+        for _ in range(round(secs * 100)):
+            self.now += 0.01
+            self.heard.append(self._queue[: RATE // 100])
+            self._queue = self._queue[RATE // 100 :]
+            self._room.set()
+            for _ in range(5):  # whoever waits for room takes it
+                await asyncio.sleep(0)
+
+
+async def test_the_tap_counts_to_the_sample_what_the_far_end_hears(monkeypatch):
+    clock, tap = _Clockwork(), _Tap()
+    monkeypatch.setattr(pausable_source, "time", clock)
+    monkeypatch.setattr(pausable_source, "FADE_SECS", 0)
+    source = PausableSource(clock, tap)  # pyright: ignore[reportArgumentType]
+    signal = (1000 + np.arange(RATE) % 30000).astype(np.int16)
+
+    async def play() -> None:
+        for start in range(0, RATE, STEP):
+            part = signal[start : start + STEP]
+            await source.capture_frame(rtc.AudioFrame(part.tobytes(), RATE, 1, STEP))
+
+    playing = asyncio.create_task(play())
+    await asyncio.sleep(0)
+    await clock.pass_secs(0.3)
+    source.hold()
+    await clock.pass_secs(0.1)
+    resuming = asyncio.create_task(source.resume())
+    await asyncio.sleep(0)
+    await clock.pass_secs(0.2)
+    source.clear_queue()
     playing.cancel()
-    await asyncio.sleep(0.1)
-    starts = [at for at, pcm in line.tap.pieces if len(pcm)]
-    assert len(line.tap.cuts) == 2 and starts == sorted(starts) and starts[0] - began < 0.01
-    # Two cuts, each known to a frame of 20 ms.
-    assert line.tap.samples() == pytest.approx(len(line.heard()), abs=2 * RATE // 50)
+    await resuming
+    heard = np.concatenate(clock.heard)
+    starts = [at for at, pcm in tap.pieces if len(pcm)]
+    assert tap.cuts == pytest.approx([0.3, 0.6]) and starts == sorted(starts) and starts[0] == 0
+    assert len(heard) == tap.samples() == pytest.approx(0.5 * RATE)
+    assert np.array_equal(heard, np.concatenate([pcm for _, pcm in tap.pieces]))

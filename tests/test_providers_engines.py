@@ -10,6 +10,7 @@ from loguru import logger
 
 from local.providers.engines import EngineError, Engines, _voice
 from local.providers.flite_voice import FliteVoice
+from local.providers.moonshine import todays_spelling
 from local.providers.onnx_split import split_voice
 from local.providers.recognizer_pool import RecognizerPool, Urgency
 from local.providers.speech_gate import SpeechGate
@@ -71,6 +72,11 @@ def test_without_any_voice_it_says_what_to_install(no_flite: None, tmp_path: Pat
 def test_missing_weights_name_the_command_that_fetches_them(tmp_path: Path):
     with pytest.raises(EngineError, match="python -m local.models --whisper"):
         Engines.load(tmp_path, stt="whisper")
+
+
+def test_the_recogniser_writes_the_spelling_of_today():
+    heard = "To-morrow evening, not to-day; a to-do for to-night."
+    assert todays_spelling(heard) == "Tomorrow evening, not today; a to-do for tonight."
 
 
 def test_flite_speaks_a_sentence_in_one_trimmed_piece(flite: None):
