@@ -177,8 +177,9 @@ async def test_a_provider_that_refuses_the_key_never_lets_the_call_be_answered(
 
 
 @in_module
-async def test_a_model_that_stays_silent_leaves_no_silence_on_the_line(line: Line):
-    await line.faults([{"service": "llm", "kind": "never"}])
+@pytest.mark.parametrize("service", ["llm", "tts"])
+async def test_a_provider_that_stays_silent_leaves_no_silence_on_the_line(line: Line, service: str):
+    await line.faults([{"service": service, "kind": "never"}])
     phone, caller = await _greeted(line)
     said = await phone.say(line.lines[TABLE])
     await phone.bot_is_quiet(since=said.last_audible_at or 0, quiet_secs=0.6, within_secs=15)
