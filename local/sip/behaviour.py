@@ -46,6 +46,7 @@ class Behaviour:
         no_codec: Status and phrase for an INVITE without a common codec.
         offerless: Whether an INVITE without SDP gets the offer in the 200; else ``no_codec``.
         follow_hold: Answer hold with ``recvonly`` and fall silent; else answer and send as before.
+        referred_by: Whether a REFER names who asks (RFC 3892).
         unsupported: Methods answered 405.
         allow: Value of Allow; None derives it from ``unsupported``.
         digest_status: 407 or 401, the challenge.
@@ -68,6 +69,7 @@ class Behaviour:
     no_codec: tuple[int, str] = (488, "Not Acceptable Here")
     offerless: bool = True
     follow_hold: bool = True
+    referred_by: bool = True
     unsupported: frozenset[str] = frozenset()
     allow: str | None = None
     digest_status: int = 407

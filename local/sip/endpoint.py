@@ -10,6 +10,7 @@ from loguru import logger
 
 from local.sip.behaviour import Behaviour
 from local.sip.call import SipCall
+from local.sip.datagrams import Datagrams
 from local.sip.digest import Credentials, DigestClient, DigestServer
 from local.sip.errors import SipParseError
 from local.sip.message import Request, Response, build_response, parse_message
@@ -17,7 +18,7 @@ from local.sip.offer_answer import OfferAnswer
 from local.sip.outgoing import OutgoingInvite, build_invite
 from local.sip.reception import Reception
 from local.sip.rtp_session import RtpSession
-from local.sip.transaction_layer import TransactionLayer
+from local.sip.transaction_layer import ServerTransaction, TransactionLayer
 from local.sip.uri import Address, SipUri
 
 _CLOSE_SECS = 2.0
@@ -33,6 +34,7 @@ class SipEndpoint:
         behaviour: Where the RFCs leave a choice.
         calls: Calls that are not over.
         on_message: Called with ``"in"`` or ``"out"``, message and address, for traces.
+        on_register: Answers each REGISTER; without it they get 405.
         closing: Whether ``close`` has been called; new calls get 503.
         dropped: Datagrams that were no SIP or came from elsewhere.
     """
@@ -54,6 +56,7 @@ class SipEndpoint:
         self.behaviour = behaviour
         self.options_status = 200
         self.on_message: Callable[[str, Request | Response, Address], None] | None = None
+        self.on_register: Callable[[Request, ServerTransaction], None] | None = None
         self.dropped = 0
         self._transport = transport
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
@@ -99,7 +102,7 @@ class SipEndpoint:
         if host == "0.0.0.0" and not advertised_host:
             raise ValueError("bound to 0.0.0.0: advertised_host must name an address")
         loop = asyncio.get_running_loop()
-        transport, protocol = await loop.create_datagram_endpoint(_Protocol, (host, port))
+        transport, protocol = await loop.create_datagram_endpoint(Datagrams, (host, port))
         try:
             endpoint = cls(
                 transport,
@@ -145,6 +148,8 @@ class SipEndpoint:
         credentials: Credentials | None = None,
         codecs: Sequence[str] = ("PCMU", "PCMA"),
         ring_secs: float = 60.0,
+        tag: str = "",
+        from_host: str = "",
     ) -> SipCall:
         """Place a call; the INVITE leaves at once.
 
@@ -156,6 +161,8 @@ class SipEndpoint:
             credentials: For a challenge.
             codecs: Offered, the preferred first.
             ring_secs: After so long it is cancelled.
+            tag: Own dialogue tag; empty makes one.
+            from_host: Host of From; empty is this endpoint.
 
         Raises:
             SipParseError: If the URI cannot be called.
@@ -169,6 +176,8 @@ class SipEndpoint:
             from_user=from_user,
             display_name=display_name,
             headers=headers or {},
+            tag=tag,
+            from_host=from_host,
         )
         call = SipCall(
             self,
@@ -281,14 +290,3 @@ class SipEndpoint:
         except SipParseError as e:
             self.dropped += 1
             logger.debug(f"SIP from {source[0]}:{source[1]} dropped: {e}")
-
-
-class _Protocol(asyncio.DatagramProtocol):
-    receive: Callable[[bytes, Address], None] | None = None
-
-    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        if self.receive:
-            self.receive(data, (addr[0], addr[1]))
-
-    def error_received(self, exc: Exception) -> None:
-        """An ICMP answer to an earlier packet; timers judge it."""

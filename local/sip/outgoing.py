@@ -181,10 +181,13 @@ def build_invite(
     from_user: str,
     display_name: str,
     headers: Mapping[str, str],
+    tag: str = "",
+    from_host: str = "",
 ) -> Request:
     """The INVITE of a new call, without body and Via."""
-    own = SipUri(from_user, endpoint.host, endpoint.address[1]).bare()
-    caller = NameAddr(own, display_name).with_tag(secrets.token_hex(6))
+    here = (endpoint.host, endpoint.address[1])
+    own = SipUri(from_user, *((from_host, None) if from_host else here)).bare()
+    caller = NameAddr(own, display_name).with_tag(tag or secrets.token_hex(6))
     fields = Headers([("Max-Forwards", "70")])
     fields.add("From", str(caller))
     fields.add("To", f"<{uri}>")

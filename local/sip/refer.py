@@ -91,19 +91,20 @@ class Transfers:
         if self._pending and not self._pending.done():
             raise SipCallError(491, "Request Pending")
         self._sent_any = True
-        self._pending = asyncio.get_running_loop().create_future()
+        pending = self._pending = asyncio.get_running_loop().create_future()
         fields = {"Refer-To": uri if uri.startswith("tel:") else f"<{uri}>"}
-        fields["Referred-By"] = f"<{leg.dialog.local.uri}>"
-        response = await leg.request("REFER", fields | dict(headers))
-        if response.status >= 300:
-            self._pending.cancel()
-            return ReferResult("refused", response.status, response.phrase)
+        if self._call.endpoint.behaviour.referred_by:
+            fields["Referred-By"] = f"<{leg.dialog.local.uri}>"
         try:
             async with asyncio.timeout(timeout_secs):
-                return await asyncio.shield(self._pending)
+                response = await leg.request("REFER", fields | dict(headers))
+                if response.status >= 300:
+                    return ReferResult("refused", response.status, response.phrase)
+                return await asyncio.shield(pending)
         except TimeoutError:
-            self._pending.cancel()
             return ReferResult("unknown", 0, "no final NOTIFY")
+        finally:
+            pending.cancel()
 
     def ended(self) -> None:
         """The call is over: who leaves before the final NOTIFY went where he was sent."""
