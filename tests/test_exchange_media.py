@@ -36,6 +36,7 @@ a=rtpmap:111 opus/48000/2
 m=video 9 UDP/TLS/RTP/SAVPF 96
 a=mid:1
 a=recvonly
+a=rtpmap:96 VP8/90000
 m=application 9 UDP/DTLS/SCTP webrtc-datachannel
 a=mid:2
 m=audio 9 UDP/TLS/RTP/SAVPF 111
@@ -64,16 +65,22 @@ def test_offer_that_lacks_something_is_refused(text):
         parse_offer(text)
 
 
-def test_answer_takes_audio_and_data_and_refuses_video():
+def test_answer_takes_audio_and_data_and_leaves_video_idle():
     answer = build_answer(parse_offer(OFFER), LOCAL, {"0": Slot(77, "PA_a|TR_b", "TR_b")})
     sections = answer.split("m=")[1:]
-    assert "a=group:BUNDLE 0 2 3" in answer and answer.count("a=candidate:") == 1
+    assert "a=group:BUNDLE 0 1 2 3" in answer and answer.count("a=candidate:") == 1
     assert "a=sendonly" in sections[0] and "a=msid:PA_a|TR_b TR_b" in sections[0]
     assert "a=ssrc:77 " in sections[0]
-    assert sections[1].startswith("video 0 ")
+    assert sections[1].startswith("video 9 UDP/TLS/RTP/SAVPF 96\r\n")
+    assert "a=rtpmap:96 VP8/90000" in sections[1] and "a=inactive" in sections[1]
     assert "a=sctp-port:5000" in sections[2]
     assert "a=recvonly" in sections[3] and "a=ssrc" not in sections[3]
     assert answer.endswith("\r\n") and "red" not in answer
+
+
+def test_answer_refuses_video_without_a_codec():
+    answer = build_answer(parse_offer(OFFER.replace("VP8/90000", "rtx/1")), LOCAL, {})
+    assert "m=video 0 " in answer and "a=group:BUNDLE 0 2 3" in answer
 
 
 def test_free_slot_is_inactive_but_keeps_its_extensions():

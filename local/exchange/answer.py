@@ -44,7 +44,7 @@ def build_answer(offer: Offer, local: LocalSide, slots: Mapping[str, Slot]) -> s
         local: Addresses and credentials of the exchange.
         slots: Tracks sent to the client, by mid.
     """
-    bundle = [s.mid for s in offer.sections if s.port != 0 and s.kind != "video"]
+    bundle = [s.mid for s in offer.sections if s.port != 0 and _is_known(s)]
     lines = [
         "v=0",
         f"o=- {local.session} {local.version} IN IP4 {local.host}",
@@ -61,9 +61,15 @@ def build_answer(offer: Offer, local: LocalSide, slots: Mapping[str, Slot]) -> s
         lines += _transport(section, local, with_candidate=section.mid == bundle[0])
         if section.kind == "application":
             lines += ["a=sctp-port:5000", f"a=max-message-size:{MAX_MESSAGE_SIZE}"]
+        elif section.video:
+            lines += _unused_video(*section.video)
         else:
             lines += _audio(section, slots.get(section.mid))
     return "\r\n".join(lines) + "\r\n"
+
+
+def _is_known(section: Section) -> bool:
+    return section.kind in ("audio", "application") or section.video is not None
 
 
 def _refused(section: Section) -> list[str]:
@@ -79,8 +85,9 @@ def _transport(section: Section, local: LocalSide, *, with_candidate: bool) -> l
     if section.kind == "application":
         lines = ["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "c=IN IP4 0.0.0.0"]
     else:
+        payload_type = section.video[0] if section.video else section.opus_pt
         lines = [
-            f"m=audio 9 UDP/TLS/RTP/SAVPF {section.opus_pt}",
+            f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {payload_type}",
             "c=IN IP4 0.0.0.0",
             "a=rtcp:9 IN IP4 0.0.0.0",
         ]
@@ -97,6 +104,12 @@ def _transport(section: Section, local: LocalSide, *, with_candidate: bool) -> l
             "a=end-of-candidates",
         ]
     return lines
+
+
+def _unused_video(payload_type: str, codec: str) -> list[str]:
+    # Taken but idle: a section that is refused stops its transceiver, and Chromium's next offer
+    # then fails with "Transceiver not found based on m-line index".
+    return ["a=inactive", "a=rtcp-mux", "a=rtcp-rsize", f"a=rtpmap:{payload_type} {codec}"]
 
 
 def _audio(section: Section, slot: Slot | None) -> list[str]:

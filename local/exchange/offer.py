@@ -1,7 +1,7 @@
 """Reads an SDP offer of libwebrtc.
 
 In single-peer-connection mode the client always offers. Its sections are ``sendonly`` (a track it
-publishes), ``recvonly`` or ``inactive`` (a slot for a track it receives), video (refused) and one
+publishes), ``recvonly`` or ``inactive`` (a slot for a track it receives), video (left idle) and one
 ``application`` section (data channels).
 """
 
@@ -13,6 +13,7 @@ SDES_MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _MAX_SECTIONS = 256
 _OPUS = re.compile(r"(\d+) opus/48000/2$")
+_VIDEO = re.compile(r"(\d+) (\w+/90000)$")
 _EXTMAP = re.compile(r"(\d+)(?:/\w+)? (\S+)")
 
 
@@ -23,6 +24,7 @@ class Section:
     Parameters:
         kind: ``audio``, ``video`` or ``application``.
         opus_pt: Payload type of Opus, ``None`` if it is not offered.
+        video: Payload type and name of the first video codec: ``("96", "VP8/90000")``.
         extensions: Header extension numbers by URI.
         ssrcs: What the client sends with.
         track_id: Second word of ``a=msid``: the client id of a published track.
@@ -33,6 +35,7 @@ class Section:
     mid: str = ""
     direction: str = "sendrecv"
     opus_pt: int | None = None
+    video: tuple[str, str] | None = None
     extensions: dict[str, int] = field(default_factory=dict)
     ssrcs: list[int] = field(default_factory=list)
     track_id: str = ""
@@ -116,5 +119,7 @@ def _section_attribute(section: Section, name: str, value: str) -> None:
             section.ssrcs.append(ssrc)
     elif name == "rtpmap" and (match := _OPUS.match(value)):
         section.opus_pt = int(match[1])
+    elif name == "rtpmap" and section.video is None and (match := _VIDEO.match(value)):
+        section.video = (match[1], match[2])
     elif name == "extmap" and (match := _EXTMAP.match(value)):
         section.extensions[match[2]] = int(match[1])
