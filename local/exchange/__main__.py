@@ -1,15 +1,18 @@
 """Runs an exchange: ``python -m local.exchange --config FILE.yaml``.
 
-The key pair comes from LIVEKIT_API_KEY and LIVEKIT_API_SECRET.
+The key pair comes from LIVEKIT_API_KEY and LIVEKIT_API_SECRET, phones that may register from
+EXCHANGE_PHONES: a JSON list of objects with ``number``, ``user`` and ``password``.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from loguru import logger
 
@@ -33,6 +36,7 @@ def main() -> int:
             sip_port=options.sip_port,
             realistic=options.realistic or None,
             webhooks=tuple(options.webhook_url) or None,
+            phones=_phones(os.environ.get("EXCHANGE_PHONES")),
         )
     except ConfigError as exc:
         logger.error(str(exc))
@@ -58,6 +62,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--log-level", default="INFO")
     return parser
+
+
+def _phones(text: str | None) -> Any:
+    """The phones of the environment; what is in them is judged with the configuration."""
+    try:
+        return json.loads(text) if text else None
+    except ValueError as exc:
+        raise ConfigError("EXCHANGE_PHONES: a JSON list is expected") from exc
 
 
 async def _serve(config: ExchangeConfig) -> None:

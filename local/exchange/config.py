@@ -104,12 +104,26 @@ class RuleConfig(_Strict):
         return self
 
 
+class PhoneConfig(_Strict):
+    """A phone that may register and is then called by its number.
+
+    Parameters:
+        number: What it is called by, E.164.
+        user: How it logs in.
+    """
+
+    number: str
+    user: str
+    password: SecretStr
+
+
 class ExchangeConfig(_Strict):
     """Everything of one exchange. Port 0 means any free one.
 
     Parameters:
         users: SIP digest users (name: password) that every call must be one of, if there are any.
         trusted: Networks that SIP packets may come from.
+        phones: Phones that may register.
         realistic: Add the delays measured on livekit-server and livekit-sip.
         media_timeout_initial_secs: An answered phone may send nothing for so long at first.
         media_timeout_secs: And for so long later.
@@ -123,6 +137,7 @@ class ExchangeConfig(_Strict):
     sip_port: int = Field(5060, ge=0, le=65535)
     users: dict[str, SecretStr] = Field(default_factory=dict)
     trusted: tuple[str, ...] = ()
+    phones: tuple[PhoneConfig, ...] = ()
     realistic: bool = False
     media_timeout_initial_secs: float = 30.0
     media_timeout_secs: float = 15.0

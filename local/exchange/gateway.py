@@ -14,6 +14,7 @@ from local.exchange.config import ExchangeConfig
 from local.exchange.ids import new_id
 from local.exchange.phone_call import CallTerms, PhoneCall
 from local.exchange.phone_participant import PhoneParticipant
+from local.exchange.registrar import PhoneAccount, Registrar
 from local.exchange.rooms import Rooms
 from local.exchange.sip_attributes import call_attributes
 from local.exchange.trunks import Dialled, Telephony, identity, room_name
@@ -33,7 +34,11 @@ _ALLOW = "INVITE, ACK, CANCEL, BYE, NOTIFY, REFER, MESSAGE, OPTIONS, INFO, SUBSC
 
 
 class SipGateway:
-    """Takes calls on one UDP port."""
+    """Takes calls on one UDP port.
+
+    Parameters:
+        registrar: Where the phones of the configuration are.
+    """
 
     def __init__(self, config: ExchangeConfig, rooms: Rooms, telephony: Telephony):
         """Prepare; ``start`` listens.
@@ -48,6 +53,10 @@ class SipGateway:
         self._calls: set[PhoneCall] = set()
         self._digest: dict[str, DigestServer] = {}
         self._clock: asyncio.Task[None] | None = None
+        phones = [
+            PhoneAccount(p.number, p.user, p.password.get_secret_value()) for p in config.phones
+        ]
+        self.registrar = Registrar(phones, new_tag=lambda: new_id("SCL_"))
 
     @property
     def address(self) -> tuple[str, int]:
@@ -72,6 +81,8 @@ class SipGateway:
             user_agent="",
             behaviour=_behaviour(config),
         )
+        if config.phones:
+            self._endpoint.on_register = self.registrar.on_register
         self._clock = asyncio.create_task(self._tick())
 
     async def close(self) -> None:

@@ -59,6 +59,8 @@ class Reception:
             self._reply(transaction, endpoint.options_status, phrase, extra)
         elif request.method == "INVITE":
             self._invite(request, transaction)
+        elif request.method == "REGISTER" and endpoint.on_register:
+            endpoint.on_register(request, transaction)
         else:
             allow = {"Allow": endpoint.behaviour.allowed}
             self._reply(transaction, 405, "Method Not Allowed", allow)
