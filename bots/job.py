@@ -1,8 +1,29 @@
 """What a call process is told about the call it takes."""
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class DialOrder:
+    """Whom the bot calls.
+
+    Parameters:
+        number: E.164.
+        trunk: Outbound trunk, by id or name; "" means the only one.
+        caller_id: Number shown to the phone; "" leaves it to the trunk.
+        ring_secs: How long it may ring.
+        headers: SIP headers of the INVITE.
+        attempt: 1, 2, 3 … of the same errand.
+    """
+
+    number: str
+    trunk: str = ""
+    caller_id: str = ""
+    ring_secs: float = 30.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -19,6 +40,13 @@ class CallJob:
         bot: Name of the bot; None lets the dialled number decide.
         metadata: The dispatch's metadata, as it came.
         recording_path: Where the stereo recording is written; "" records nothing.
+        api_key: LiveKit's key, for what the call itself asks of the API.
+        api_secret: Its secret.
+        caller: Identity of the one participant that is the caller, of any kind; "" takes the first
+            SIP participant.
+        call_type: A phone, or a browser.
+        dial: Whom to call; None when the caller calls us.
+        variables: What the call is about, for ``{{ name }}`` in what the bot says and for its flow.
     """
 
     call_id: str
@@ -30,16 +58,19 @@ class CallJob:
     bot: str | None = None
     metadata: str = ""
     recording_path: str = ""
+    api_key: str = ""
+    api_secret: str = ""
+    caller: str = ""
+    call_type: Literal["sip", "webrtc"] = "sip"
+    dial: DialOrder | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """Leave the token out of logs."""
+        """Leave secrets and private data out of logs."""
         return f"CallJob(call_id={self.call_id!r}, room={self.room!r}, bot={self.bot!r})"
 
-    def to_json(self) -> str:
-        """One line for the call process's socket."""
-        return json.dumps(asdict(self))
-
     @classmethod
-    def from_json(cls, line: str | bytes) -> "CallJob":
-        """Read what ``to_json`` wrote."""
-        return cls(**json.loads(line))
+    def from_fields(cls, fields: Mapping[str, Any]) -> "CallJob":
+        """Read what ``dataclasses.asdict`` made of a job."""
+        dial = fields.get("dial")
+        return cls(**{**fields, "dial": DialOrder(**dial) if dial else None})

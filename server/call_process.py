@@ -71,7 +71,7 @@ async def _serve(connection: socket.socket, session: Session) -> int:
         if order.get("warm_up"):
             await session.warm_up()
             return 0
-        job = CallJob(**order["job"])
+        job = CallJob.from_fields(order["job"])
         with logger.contextualize(call_id=job.call_id):
             after = order.get("after")
             call = _Call(job, writer, EVENT.validate_python(after) if after else None)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 
 import pytest
 from livekit import rtc
@@ -9,7 +10,7 @@ from loguru import logger
 
 from bots.bot import Bot
 from bots.config import BotConfig, Limits
-from bots.job import CallJob
+from bots.job import CallJob, DialOrder
 from processors.echo import EchoProcessor
 from records.wav import read_stereo
 from tests.fakes_room import FakeRoom, until
@@ -201,7 +202,11 @@ async def test_only_the_caller_counts(tmp_path):
         await phone.over()
 
 
-def test_a_job_travels_as_a_line_and_hides_its_token():
-    job = CallJob("c1", "room", "ws://x", "secret", "bot-room")
-    assert CallJob.from_json(job.to_json()) == job
-    assert "secret" not in repr(job)
+def test_a_job_travels_as_json_and_hides_its_secrets():
+    dial = DialOrder("+15550123", headers={"X-A": "b"})
+    variables = {"name": "Ada"}
+    job = CallJob(
+        "c1", "room", "ws://x", "secret", "bot", api_secret="secret", dial=dial, variables=variables
+    )
+    assert CallJob.from_fields(json.loads(json.dumps(dataclasses.asdict(job)))) == job
+    assert not any(word in repr(job) for word in ("secret", "+15550123", "Ada"))

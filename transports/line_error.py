@@ -6,7 +6,7 @@ class LineError(Exception):
 
     ``code`` is one of ``cannot_connect``, ``no_caller``, ``caller_left``, ``room_closed``,
     ``not_joined``, ``cannot_publish``, ``no_audio_extra``, ``no_audio_device``,
-    ``audio_device_lost``.
+    ``audio_device_lost``, ``no_trunk``, ``livekit_unreachable``, ``livekit_refused``.
 
     Parameters:
         code: The kind of failure, stable for programs.
