@@ -19,6 +19,7 @@ from bots.bot_services import build_services
 from bots.phrase_processor import PhraseProcessor
 from bots.phrases import RATE_HZ
 from bots.turn_taking import turn_taking
+from processors.keypad import Keypad
 from processors.turn_models import TurnModels
 from processors.two_step_start_strategy import TwoStepStartStrategy
 from services.providers import Providers
@@ -34,6 +35,7 @@ class CallPipeline:
 
     Parameters:
         worker: Runs it.
+        keypad: Takes the caller's keys.
         llm: None in a bot without words.
         context: What was said; None in a bot without words.
         aggregators: User and assistant halves of ``context``.
@@ -41,6 +43,7 @@ class CallPipeline:
     """
 
     worker: PipelineWorker
+    keypad: Keypad
     llm: LLMService | None = None
     context: LLMContext | None = None
     aggregators: LLMContextAggregatorPair | None = None
@@ -58,6 +61,7 @@ def build_pipeline(
     taps: Sequence[FrameProcessor] = (),
     system: str | None = None,
     app_resources: object = None,
+    keypad: Keypad | None = None,
 ) -> CallPipeline:
     """Build the pipeline of one call; nothing connects before it runs.
 
@@ -71,10 +75,12 @@ def build_pipeline(
         taps: Processors right behind the input: they hear the caller before anything else does.
         system: System prompt; None where a flow sets it.
         app_resources: Reaches every tool.
+        keypad: Takes the caller's keys; None makes one without a menu.
     """
+    keypad = keypad or Keypad()
     if not bot.talks:
-        chain = [transport.input(), *taps, transport.output()]
-        return CallPipeline(_worker(bot, call, chain, observers, app_resources))
+        chain = [transport.input(), *taps, keypad, transport.output()]
+        return CallPipeline(_worker(bot, call, chain, observers, app_resources), keypad)
     services = build_services(bot.config, providers, system)
     context = LLMContext()
     params, start = turn_taking(bot.config, transport, models)
@@ -82,6 +88,7 @@ def build_pipeline(
     chain = [
         transport.input(),
         *taps,
+        keypad,
         services.stt,
         pair.user(),
         services.llm,
@@ -91,7 +98,7 @@ def build_pipeline(
         pair.assistant(),
     ]
     worker = _worker(bot, call, chain, observers, app_resources)
-    return CallPipeline(worker, services.llm, context, pair, start)
+    return CallPipeline(worker, keypad, services.llm, context, pair, start)
 
 
 def _worker(

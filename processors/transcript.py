@@ -11,7 +11,6 @@ from pipecat.frames.frames import (
     FunctionCallCancelFrame,
     FunctionCallInProgressFrame,
     FunctionCallResultFrame,
-    InputDTMFFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
     LLMContextAssistantTurnFrame,
@@ -23,6 +22,7 @@ from pipecat.frames.frames import (
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.processors.frame_processor import FrameDirection
 
+from processors.keypad_frames import KeysEnteredFrame
 from records.events import (
     BotInterrupted,
     BotSpoke,
@@ -94,8 +94,8 @@ class TranscriptObserver(BaseObserver):
         self._note_turns(frame)
         self._note_tools(frame)
         match frame:
-            case InputDTMFFrame():
-                self._log.add(KeysEntered, keys=frame.button.value)
+            case KeysEnteredFrame():
+                self._log.add(KeysEntered, keys=frame.keys, count=frame.count, secret=frame.secret)
             case ErrorFrame():
                 source = (frame.processor or data.source).name
                 self._log.add(ErrorRaised, source=source, message=frame.error)

@@ -142,10 +142,12 @@ class ToolReturned(Event):
 
 
 class KeysEntered(Event):
-    """The caller pressed keys."""
+    """The caller pressed keys; of secret ones only the ``count`` is known."""
 
     type: Literal["keys_entered"] = "keys_entered"
     keys: PrivateText
+    count: int = 0
+    secret: bool = False
 
 
 class ErrorRaised(Event):

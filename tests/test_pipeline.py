@@ -48,6 +48,7 @@ async def test_a_call_reads_top_to_bottom(receptionist):
     assert names(pipeline) == [
         "SIPInputTransport",
         "IdentityFilter",
+        "Keypad",
         "FakeSTT",
         "LLMUserAggregator",
         "ScriptedLLM",
@@ -91,6 +92,6 @@ async def test_an_echo_is_sent_back_at_the_rate_it_came():
     echo = load_bots(ROOT / "bots", ROOT / "flows").named("echo")
     assert echo
     pipeline, _ = build(echo)
-    assert names(pipeline) == ["SIPInputTransport", "EchoProcessor", "SIPOutputTransport"]
+    assert names(pipeline) == ["SIPInputTransport", "EchoProcessor", "Keypad", "SIPOutputTransport"]
     params = pipeline.worker.params
     assert params.audio_in_sample_rate == params.audio_out_sample_rate == 16000

@@ -1,7 +1,6 @@
 """What becomes of the frames of a conversation in the call's record."""
 
 import pytest
-from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -9,7 +8,6 @@ from pipecat.frames.frames import (
     FunctionCallCancelFrame,
     FunctionCallInProgressFrame,
     FunctionCallResultFrame,
-    InputDTMFFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
     LLMContextAssistantTurnFrame,
@@ -21,6 +19,7 @@ from pipecat.frames.frames import (
 from pipecat.processors.filters.identity_filter import IdentityFilter
 from pipecat.tests.utils import SleepFrame, run_test
 
+from processors.keypad_frames import KeysEnteredFrame
 from processors.transcript import TranscriptObserver
 from records.call_record import CallRecord
 from records.events import BotSpoke, CallStarted, ErrorRaised, KeysEntered, ToolReturned
@@ -123,7 +122,7 @@ async def test_tools_are_called_and_return_once(transcript, events):
 async def test_keys_and_errors_are_written(transcript, events):
     await _see(
         transcript,
-        InputDTMFFrame(button=KeypadEntry.FIVE),
+        KeysEnteredFrame("5", 1),
         ErrorFrame("socket closed", processor=IdentityFilter(name="stt")),
     )
     assert [e.keys for e in events if isinstance(e, KeysEntered)] == ["5"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipecat.frames.frames import OutputAudioRawFrame
+from pipecat.frames.frames import InputDTMFFrame, OutputAudioRawFrame
 
 
 @dataclass
@@ -11,3 +11,13 @@ class LiveAudioRawFrame(OutputAudioRawFrame):
 
     The line drops some of it when it keeps standing in the queue, as after a stall.
     """
+
+
+@dataclass(repr=False)
+class CallerKeyFrame(InputDTMFFrame):
+    """A key that the caller pressed; no log of frames shows which one."""
+
+    def __str__(self):
+        return f"{self.name}(tone: •)"
+
+    __repr__ = __str__

@@ -5,10 +5,12 @@ the tests notice when they move.
 """
 
 import asyncio
+from typing import Any
 
 from livekit import rtc
 from livekit.rtc.participant import PublishDTMFError
 from loguru import logger
+from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import (
     EndFrame,
     OutputAudioRawFrame,
@@ -25,7 +27,7 @@ from pipecat.transports.livekit.transport import (
 )
 
 from transports.call_info import CallInfo
-from transports.frames import LiveAudioRawFrame
+from transports.frames import CallerKeyFrame, LiveAudioRawFrame
 from transports.line_error import LineError
 from transports.livekit_sip_client import LiveKitSIPClient
 from transports.pausable_source import PausableSource, PlayoutTap
@@ -38,6 +40,7 @@ PLAYOUT_SECS = 5.0
 # What the SIP bridge still holds once our own queue is empty.
 LINE_TAIL_SECS = 0.25
 DTMF_GAP_SECS = 0.25
+KEYS = frozenset(KeypadEntry)
 
 
 def phone_params(**changes) -> LiveKitParams:
@@ -261,6 +264,12 @@ class LiveKitSIPTransport(LiveKitTransport):
                 self, self._client, self._params, name=self._output_name
             )
         return self._output
+
+    async def _on_dtmf_event(self, data: dict[str, Any]) -> None:
+        # Upstream logs the digit, which may be one of a card's.
+        if self._input and data["digit"] in KEYS:
+            await self._input.push_frame(CallerKeyFrame(button=KeypadEntry(data["digit"])))
+        await self._call_event_handler("on_dtmf_event", data)
 
     async def _report_changed(self, info: CallInfo, changed: dict[str, str]) -> None:
         await self._call_event_handler("on_caller_changed", info, changed)

@@ -230,7 +230,9 @@ class LiveKitSIPClient(LiveKitTransportClient):
 
     async def _async_on_sip_dtmf_received(self, dtmf: rtc.SipDTMF):
         if dtmf.participant and self.caller.is_caller(dtmf.participant):
-            await super()._async_on_sip_dtmf_received(dtmf)
+            # Upstream logs the digit, which may be one of a card's.
+            data = {"digit": dtmf.digit, "code": dtmf.code, "participant_id": self.caller.identity}
+            await self._callbacks.on_dtmf_event(data)
 
     def _on_disconnected_wrapper(self, reason=None) -> None:
         self._spawn(self._async_on_disconnected(reason), "disconnected")
