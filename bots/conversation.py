@@ -20,9 +20,9 @@ from pipecat.workers.runner import WorkerRunner
 from bots.bot import Bot
 from bots.ending import Ending, EndingGate, outcome_of
 from bots.first_token_watch import FirstTokenWatch
-from bots.phrases import GOODBYE
 from bots.pipeline import CANCEL_SECS, build_pipeline
 from bots.provider_watch import ProviderWatch
+from bots.sentences import sentences_for
 from bots.speaker import Speaker
 from flows.call_resources import CallResources
 from processors.turn_models import TurnModels
@@ -59,6 +59,7 @@ class Conversation:
     ):
         """Build the pipeline; nothing connects yet."""
         self.bot = bot
+        self.sentences = sentences_for(bot.config.language)
         self._gate = gate
         self._call = call
         self._now = now
@@ -78,7 +79,7 @@ class Conversation:
         )
         self.worker = self.pipeline.worker
         self.speaker = Speaker(bot, self.worker, phrases)
-        self._watch = ProviderWatch(gate, self.speaker)
+        self._watch = ProviderWatch(gate, self.speaker, self.sentences)
         self._listen()
 
     async def start(self, secs: float) -> bool:
@@ -143,7 +144,7 @@ class Conversation:
             await self.worker.queue_frame(LLMRunFrame())
             await self.worker.flush_pipeline()
             if not self._has_answered():
-                await self.speaker.say(GOODBYE)
+                await self.speaker.say(self.sentences.goodbye)
 
     def _has_answered(self) -> bool:
         assert self.pipeline.context

@@ -1,4 +1,4 @@
-"""The sentences every bot must be able to say without asking anyone."""
+"""Keeps as audio what a bot must be able to say without asking anyone."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,16 +13,12 @@ from pipecat.services.tts_service import TTSService
 from pipecat.workers.runner import WorkerRunner
 
 from bots.bot import Bot, Bots
+from bots.sentences import sentences_for
 from services.phrases import PhraseStore
 from services.providers import Providers
 
 RATE_HZ = 24000
 """Sample rate of kept phrases and of the bot's track."""
-
-APOLOGY = "I am sorry, something went wrong on our side. Please call again in a few minutes."
-FAREWELL = "I am sorry, I have to end our call here. Goodbye."
-GOODBYE = "Thank you for calling. Goodbye."
-SAY_AGAIN = "I am sorry, I lost you for a moment. Could you say that again?"
 
 SYNTHESIS_SECS = 20.0
 LEAD_SECS = 0.01
@@ -37,7 +33,7 @@ def phrases_of(bot: Bot) -> Iterator[str]:
     """What is kept for a bot."""
     if bot.config.greeting:
         yield bot.config.greeting
-    yield from (APOLOGY, FAREWELL, GOODBYE, SAY_AGAIN)
+    yield from sentences_for(bot.config.language)
 
 
 async def warm_phrases(bots: Bots, providers: Providers, store: PhraseStore) -> list[str]:

@@ -6,7 +6,7 @@ from pipecat.services.ai_service import AIService
 from pipecat.services.stt_service import STTService
 
 from bots.ending import Ending, EndingGate
-from bots.phrases import APOLOGY, SAY_AGAIN
+from bots.sentences import Sentences
 from bots.speaker import Speaker
 
 MAX_LOST_ANSWERS = 2
@@ -22,11 +22,12 @@ class ProviderWatch:
     itself.
     """
 
-    def __init__(self, gate: EndingGate, speaker: Speaker):
-        """Initialize with the way out and the way to speak."""
+    def __init__(self, gate: EndingGate, speaker: Speaker, sentences: Sentences):
+        """Initialize with the way out, the way to speak and what to say."""
         self.answered = False
         self._gate = gate
         self._speaker = speaker
+        self._sentences = sentences
         self._lost_answers = 0
 
     async def on_error(self, frame: ErrorFrame) -> None:
@@ -38,7 +39,9 @@ class ProviderWatch:
         if not service.is_usable:
             logger.error(f"{service.name} cannot work: the call ends")
             self._gate.close(
-                Ending("provider_failure", reason, say=APOLOGY if self.answered else "")
+                Ending(
+                    "provider_failure", reason, say=self._sentences.apology if self.answered else ""
+                )
             )
         elif not isinstance(service, STTService):
             await self._answer_lost(reason)
@@ -53,6 +56,6 @@ class ProviderWatch:
             return
         self._lost_answers += 1
         if self._lost_answers > MAX_LOST_ANSWERS:
-            self._gate.close(Ending("provider_failure", reason, say=APOLOGY))
+            self._gate.close(Ending("provider_failure", reason, say=self._sentences.apology))
         else:
-            await self._speaker.say(SAY_AGAIN, at_once=at_once)
+            await self._speaker.say(self._sentences.say_again, at_once=at_once)

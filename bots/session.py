@@ -11,7 +11,6 @@ from bots.conversation import Conversation
 from bots.ending import Ending, EndingGate
 from bots.event_listener import ListenedLog
 from bots.job import CallJob
-from bots.phrases import FAREWELL
 from bots.witnesses import Witnesses
 from processors.turn_models import TurnModels
 from records.events import Answered, BotReady, CallEnded, CallerJoined, CallStarted, ErrorRaised
@@ -116,13 +115,17 @@ class _Call:
     def _talking(self) -> bool:
         return self._active.is_set() and self._gate.ending is None
 
+    @property
+    def _farewell(self) -> str:
+        return self._conversation.sentences.farewell if self._conversation else ""
+
     async def obey(self, commands: asyncio.Queue[dict]) -> None:
         """Carry out the server's commands."""
         while True:
             match await commands.get():
                 case {"do": "hang_up", **options}:
                     politely = bool(options.get("politely", True))
-                    say = FAREWELL if politely else ""
+                    say = self._farewell if politely else ""
                     self._gate.close(Ending("cancelled", "command:hang_up", politely, say))
                 case {"do": "say", "text": str(text)} if self._conversation and self._talking:
                     await self._conversation.speaker.say(text)
@@ -157,7 +160,7 @@ class _Call:
         self._log.add(Answered)
         await self._conversation.open()
         if not await self._gate.wait(bot.config.limits.max_call_secs):
-            self._gate.close(Ending("max_duration", "bot", say=FAREWELL))
+            self._gate.close(Ending("max_duration", "bot", say=self._farewell))
 
     def _bot_for(self, info: CallInfo) -> Bot | None:
         wanted = self._job.bot

@@ -7,7 +7,8 @@ from loguru import logger
 
 from bots.bot import Bot, Bots
 from bots.config import BotConfig, Tts
-from bots.phrases import APOLOGY, RATE_HZ, phrases_of, trimmed, warm_phrases
+from bots.phrases import RATE_HZ, phrases_of, trimmed, warm_phrases
+from bots.sentences import ENGLISH
 from services.phrases import PhraseStore
 from tests.fakes_session import ToneTTS, tone
 
@@ -37,8 +38,8 @@ async def test_phrases_are_synthesised_once_and_kept(tmp_path: Path):
     assert await warm_phrases(bots, voices, store) == []
     said = [text for voice in voices.made for text in voice.said]
     assert said == list(phrases_of(bots.by_name["desk"])) and "Good evening." in said
-    kept = await store.get("cartesia/sonic-3", "joe", APOLOGY, RATE_HZ)
-    assert kept and abs(len(kept) - len(tone(APOLOGY, RATE_HZ))) < RATE_HZ * 0.02
+    kept = await store.get("cartesia/sonic-3", "joe", ENGLISH.apology, RATE_HZ)
+    assert kept and abs(len(kept) - len(tone(ENGLISH.apology, RATE_HZ))) < RATE_HZ * 0.02
 
     again = Voices()
     assert await warm_phrases(bots, again, store) == []

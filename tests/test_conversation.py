@@ -11,7 +11,7 @@ from loguru import logger
 
 from bots.bot import Bot
 from bots.loading import load_bots
-from bots.phrases import APOLOGY, FAREWELL, SAY_AGAIN
+from bots.sentences import ENGLISH
 from tests.fakes_room import FakeRoom, until
 from tests.fakes_session import FakeProviders, a_call
 
@@ -185,7 +185,7 @@ async def test_a_provider_that_refuses_mid_call_is_apologised_for(receptionist, 
         await providers.the_stt.refuse()
         await phone.over()
     assert phone.ending[0] == "provider_failure"
-    assert phone.of("bot_spoke")[-1].text == APOLOGY
+    assert phone.of("bot_spoke")[-1].text == ENGLISH.apology
 
 
 async def test_a_lost_answer_is_asked_for_again_and_the_third_ends_the_call(receptionist, tmp_path):
@@ -197,7 +197,8 @@ async def test_a_lost_answer_is_asked_for_again_and_the_third_ends_the_call(rece
         await talked(phone, providers, "Hello again?", 3)
         await providers.the_stt.hear("Nobody there?")
         await phone.over()
-    assert [e.text for e in phone.of("bot_spoke")][1:] == [SAY_AGAIN, SAY_AGAIN, APOLOGY]
+    said = [event.text for event in phone.of("bot_spoke")][1:]
+    assert said == [ENGLISH.say_again, ENGLISH.say_again, ENGLISH.apology]
     assert phone.ending[0] == "provider_failure"
     assert len(phone.of("error_raised")) == 3
 
@@ -212,7 +213,8 @@ async def test_a_model_that_never_answers_is_given_up(receptionist, tmp_path, mo
         await talked(phone, providers, "Hello again?", 3)
         await providers.the_stt.hear("Nobody there?")
         await phone.over()
-    assert [e.text for e in phone.of("bot_spoke")][1:] == [SAY_AGAIN, SAY_AGAIN, APOLOGY]
+    said = [event.text for event in phone.of("bot_spoke")][1:]
+    assert said == [ENGLISH.say_again, ENGLISH.say_again, ENGLISH.apology]
     assert phone.ending[0] == "provider_failure" and "no answer" in phone.ending[1]
 
 
@@ -235,7 +237,7 @@ async def test_the_server_hangs_up_politely_with_a_sentence_after_the_bots_own(
         await phone.happened("bot_started_speaking")
         phone.commands.put_nowait({"do": "hang_up"})
         await phone.over()
-    assert [e.text for e in phone.of("bot_spoke")] == [GREETING, FAREWELL]
+    assert [e.text for e in phone.of("bot_spoke")] == [GREETING, ENGLISH.farewell]
     assert phone.ending == ("cancelled", "command:hang_up")
 
 
