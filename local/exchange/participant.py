@@ -71,6 +71,7 @@ class Participant:
         self.tracks: dict[str, Track] = {}
         self.auto_subscribe = True
         self.closed = False
+        self._choices: dict[str, bool] = {}
         self._subscription_permission: pb.SubscriptionPermission | None = None
 
     def __str__(self) -> str:
@@ -135,9 +136,17 @@ class Participant:
         """The participant has left the room; end what carries it."""
         self.closed = True
 
+    def choose(self, track: Track, *, hear: bool) -> None:
+        """Hear a track or not, by wish; the wish outlives a change of permissions."""
+        self._choices[track.sid] = hear
+        if not hear:
+            self.unsubscribe(track)
+        elif self.may_hear(track):
+            self.subscribe(track)
+
     def wants(self, track: Track) -> bool:
-        """Tell whether a new track is heard without being asked for."""
-        return self.auto_subscribe and self.may_hear(track)
+        """Tell whether a track is to be heard: by wish, or else without being asked for."""
+        return self._choices.get(track.sid, self.auto_subscribe) and self.may_hear(track)
 
     def may_hear(self, track: Track) -> bool:
         """Tell whether the publisher and the own permission allow hearing a track."""

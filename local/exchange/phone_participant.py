@@ -53,8 +53,9 @@ class PhoneParticipant(Participant):
         self._encoder = OpusEncoder()
         self._sequence, self._timestamp = secrets.randbits(15), secrets.randbits(31)
 
-    def enter(self) -> None:
-        """Join, become active, publish the line, listen to what is there."""
+    def enter(self, *, listening: bool = True) -> None:
+        """Join, become active, publish the line, listen to what is there or not yet."""
+        self.auto_subscribe = listening
         self.room.join(self)
         self.set_state(Info.JOINED)
         self.set_state(Info.ACTIVE)
@@ -62,6 +63,12 @@ class PhoneParticipant(Participant):
         for track in self.room.tracks():
             if self.wants(track):
                 self.subscribe(track)
+
+    def hear_all(self) -> None:
+        """Listen to everything from now on, whatever the API had chosen before."""
+        self.auto_subscribe = True
+        for track in self.room.tracks():
+            self.choose(track, hear=True)
 
     def set_status(self, status: str) -> None:
         """Change ``sip.callStatus``."""

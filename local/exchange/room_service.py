@@ -128,12 +128,8 @@ class RoomService:
         sids = set(request.track_sids)
         sids = sids.union(*(tracks.track_sids for tracks in request.participant_tracks))
         for track in participant.room.tracks():
-            if track.sid not in sids:
-                continue
-            if not request.subscribe:
-                participant.unsubscribe(track)
-            elif participant.may_hear(track):
-                participant.subscribe(track)
+            if track.sid in sids:
+                participant.choose(track, hear=request.subscribe)
         return pb.UpdateSubscriptionsResponse()
 
     async def send_data(

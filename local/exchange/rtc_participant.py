@@ -225,12 +225,8 @@ class RtcParticipant(Participant):
         sids = set(request.track_sids)
         sids = sids.union(*(tracks.track_sids for tracks in request.participant_tracks))
         for track in self.room.tracks():
-            if track.sid not in sids:
-                continue
-            if not request.subscribe:
-                self.unsubscribe(track)
-            elif self.may_hear(track):
-                self.subscribe(track)
+            if track.sid in sids:
+                self.choose(track, hear=request.subscribe)
 
     def _update_metadata(self, request: pb.UpdateParticipantMetadata) -> None:
         allowed = self.info.permission.can_update_metadata
