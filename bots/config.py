@@ -62,9 +62,19 @@ class Limits(_Keys):
 
     Parameters:
         max_call_secs: Length of a call from its answer; then a sentence and ``max_duration``.
+        warn_secs: A warning is spoken this long before; 0 for none. A shorter call has none.
     """
 
     max_call_secs: Annotated[int, Field(ge=10, le=14400)] = 900
+    warn_secs: Annotated[int, Field(ge=0, le=3600)] = 60
+
+    @model_validator(mode="after")
+    def _warns_within_the_call(self) -> "Limits":
+        if "warn_secs" in self.model_fields_set and self.warn_secs >= self.max_call_secs:
+            raise ValueError(
+                f"warn_secs {self.warn_secs} is not less than max_call_secs {self.max_call_secs}"
+            )
+        return self
 
 
 class Recording(_Keys):

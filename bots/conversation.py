@@ -100,6 +100,11 @@ class Conversation:
         if self._greeting:
             await self.worker.queue_frame(self._greeting)
 
+    async def warn(self) -> None:
+        """Say that the call will reach its longest duration soon."""
+        if self.bot.talks:
+            await self.speaker.say(self.sentences.warning)
+
     async def close(self, *, line_is_gone: asyncio.Event) -> None:
         """Take the pipeline down: speak out if the ending asks for it, end, else cancel."""
         running, ending = self._running, self._gate.ending

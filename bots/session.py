@@ -7,10 +7,12 @@ from pathlib import Path
 from loguru import logger
 
 from bots.bot import Bot, Bots
+from bots.config import Limits
 from bots.conversation import Conversation
 from bots.ending import Ending, EndingGate
 from bots.event_listener import ListenedLog
 from bots.job import CallJob
+from bots.line_ends import ending_of_error, ending_of_line
 from bots.witnesses import Witnesses
 from processors.turn_models import TurnModels
 from records.events import Answered, BotReady, CallEnded, CallerJoined, CallStarted, ErrorRaised
@@ -97,7 +99,7 @@ class _Call:
         try:
             await self._talk()
         except LineError as error:
-            self._gate.close(_ending_of(error))
+            self._gate.close(ending_of_error(error))
         except ProviderError as error:
             self._gate.close(Ending("provider_failure", f"{error.code}: {error}"))
         except asyncio.CancelledError:
@@ -159,7 +161,16 @@ class _Call:
             return
         self._log.add(Answered)
         await self._conversation.open()
-        if not await self._gate.wait(bot.config.limits.max_call_secs):
+        await self._last(self._conversation, bot.config.limits)
+
+    async def _last(self, conversation: Conversation, limits: Limits) -> None:
+        """Let the call last as long as it may; say so before that is over."""
+        before = limits.warn_secs if limits.warn_secs < limits.max_call_secs else 0
+        if await self._gate.wait(limits.max_call_secs - before):
+            return
+        if before:
+            await conversation.warn()
+        if not before or not await self._gate.wait(before):
             self._gate.close(Ending("max_duration", "bot", say=self._farewell))
 
     def _bot_for(self, info: CallInfo) -> Bot | None:
@@ -209,20 +220,4 @@ class _Call:
         @self._transport.event_handler("on_call_ended")
         async def on_call_ended(_, reason: str):
             self._line_is_gone.set()
-            self._gate.close(_ending_of_line(reason))
-
-
-def _ending_of_line(reason: str) -> Ending:
-    """Reasons come as ``caller:CLIENT_INITIATED`` or ``room:ROOM_DELETED``."""
-    who, _, what = reason.partition(":")
-    if who == "caller" and what in {"CLIENT_INITIATED", "UNKNOWN_REASON"}:
-        return Ending("caller_hung_up", reason)
-    if what in {"ROOM_DELETED", "PARTICIPANT_REMOVED", "ROOM_CLOSED"}:
-        return Ending("cancelled", reason)
-    return Ending("trunk_failure" if who == "caller" else "worker_lost", reason)
-
-
-def _ending_of(error: LineError) -> Ending:
-    if error.code in {"caller_left", "no_caller", "room_closed"}:
-        return Ending("caller_hung_up", f"line:{error.code}")
-    return Ending("trunk_failure", f"line:{error.code}")
+            self._gate.close(ending_of_line(reason))

@@ -241,10 +241,24 @@ async def test_the_server_hangs_up_politely_with_a_sentence_after_the_bots_own(
     assert phone.ending == ("cancelled", "command:hang_up")
 
 
+def _limited(bot: Bot, **limits: float) -> Bot:
+    config = bot.config.model_copy(update={"limits": bot.config.limits.model_construct(**limits)})
+    return dataclasses.replace(bot, config=config)
+
+
+async def test_the_longest_call_is_warned_of_its_end(receptionist, tmp_path):
+    bot = _limited(receptionist, max_call_secs=2.0, warn_secs=1.0)
+    async with a_call(bot, tmp_path, providers=FakeProviders()) as phone:
+        await phone.answered()
+        await phone.over()
+    said = [event.text for event in phone.of("bot_spoke")]
+    assert said == [GREETING, ENGLISH.warning, ENGLISH.farewell]
+    assert phone.ending[0] == "max_duration"
+    assert not phone.of("bot_spoke")[-1].interrupted
+
+
 async def test_the_longest_call_ends_with_a_sentence(receptionist, tmp_path):
-    limits = receptionist.config.limits.model_construct(max_call_secs=0.3)
-    config = receptionist.config.model_copy(update={"limits": limits})
-    bot = dataclasses.replace(receptionist, config=config)
+    bot = _limited(receptionist, max_call_secs=0.3)
     async with a_call(bot, tmp_path, providers=FakeProviders()) as phone:
         await phone.answered()
         await phone.over()
