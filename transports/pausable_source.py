@@ -27,8 +27,10 @@ class PausableSource:
     """Wraps ``rtc.AudioSource`` and remembers what was handed over and not yet played.
 
     ``hold()`` silences the line, ``resume()`` replays what it cut and goes on, ``clear_queue()``
-    (an interruption) forgets it. Frames that arrive while held wait in ``capture_frame``. Mono
-    16-bit PCM. Whatever it does not define is the wrapped source's.
+    (an interruption) forgets it. Frames that arrive while held wait in ``capture_frame``.
+    ``lend()`` gives the line to somebody who plays by ``play()``: until ``take_back()`` the
+    pipeline's frames are dropped as they come due, and its holds and interruptions do nothing.
+    Mono 16-bit PCM. Whatever it does not define is the wrapped source's.
     """
 
     def __init__(self, source: rtc.AudioSource, tap: PlayoutTap | None = None):
@@ -46,6 +48,7 @@ class PausableSource:
         self._replay = b""
         self._plays_until = 0.0
         self._held = False
+        self._lent = False
         self._epoch = 0  # counts interruptions: what waited before one is not played after it
         self._turn = 0  # counts holds and interruptions: either ends a replay under way
         self._open = asyncio.Event()
@@ -59,8 +62,16 @@ class PausableSource:
         """Whether playback is held."""
         return self._held
 
+    @property
+    def queued_duration(self) -> float:
+        """Seconds that are handed over and not played yet."""
+        return self._source.queued_duration
+
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
         """Hands a frame over; waits while held; drops it if an interruption came meanwhile."""
+        if self._lent:  # whoever fills a mixer without end is paced by the line
+            await asyncio.sleep(frame.samples_per_channel / frame.sample_rate)
+            return
         epoch = self._epoch
         while not self._open.is_set():
             await self._open.wait()
@@ -73,7 +84,7 @@ class PausableSource:
         Returns:
             Seconds of audio kept for ``resume``: what was not played yet, plus ``rewind_secs``.
         """
-        if not self._held:
+        if not self._held and not self._lent:
             unplayed = self._source.queued_duration
             ticks = math.ceil((unplayed + rewind_secs) * 100) if unplayed else 0
             # The source plays whole ticks of 10 ms only.
@@ -102,14 +113,24 @@ class PausableSource:
 
     def clear_queue(self) -> None:
         """Drops everything, held or queued: a real interruption."""
-        self._epoch += 1
-        self._turn += 1
-        self._held = False
-        self._replay = b""
-        self._history.clear()
-        self._history_bytes = 0
-        self._silence()
-        self._open.set()
+        if not self._lent:
+            self._drop()
+
+    def lend(self) -> None:
+        """Gives the line to whoever calls ``play``; what is queued is dropped."""
+        self._drop()
+        self._lent = True
+
+    async def play(self, pcm: bytes) -> None:
+        """Plays for the borrower, at once; waits while the queue is full."""
+        if self._lent:
+            await self._hand_over(pcm)
+
+    def take_back(self) -> None:
+        """Gives the line back to the pipeline, silent; idempotent."""
+        if self._lent:
+            self._lent = False
+            self._drop()
 
     async def wait_for_playout(self) -> None:
         """Waits until everything handed over was played, through holds as well."""
@@ -118,6 +139,16 @@ class PausableSource:
             await self._source.wait_for_playout()
             if self._open.is_set() and not self._source.queued_duration:
                 return
+
+    def _drop(self) -> None:
+        self._epoch += 1
+        self._turn += 1
+        self._held = False
+        self._replay = b""
+        self._history.clear()
+        self._history_bytes = 0
+        self._silence()
+        self._open.set()
 
     async def _hand_over(self, pcm: bytes) -> None:
         self._history.append(pcm)
