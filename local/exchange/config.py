@@ -71,6 +71,26 @@ class TrunkConfig(_Strict):
         return self
 
 
+class OutboundTrunkConfig(_Strict):
+    """An outbound trunk.
+
+    Parameters:
+        numbers: Caller ids, one of them at random for each call that names none.
+        address: Where calls go, ``host:port`` with an IPv4 address; empty is this exchange itself,
+            that is the phones that registered with it.
+    """
+
+    name: str
+    numbers: tuple[str, ...] = Field(min_length=1)
+    address: str = ""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    headers: dict[str, str] = Field(default_factory=dict)
+    headers_to_attributes: dict[str, str] = Field(default_factory=dict)
+    attributes_to_headers: dict[str, str] = Field(default_factory=dict)
+    include_headers: Literal["none", "x", "all"] = "none"
+
+
 class RuleConfig(_Strict):
     """A dispatch rule: which room a call goes to. Empty lists mean any.
 
@@ -143,6 +163,7 @@ class ExchangeConfig(_Strict):
     media_timeout_secs: float = 15.0
     webhooks: tuple[str, ...] = ()
     trunks: tuple[TrunkConfig, ...] = ()
+    outbound_trunks: tuple[OutboundTrunkConfig, ...] = ()
     rules: tuple[RuleConfig, ...] = ()
 
     @model_validator(mode="after")

@@ -9,15 +9,18 @@ from loguru import logger
 
 from local.exchange.config import ExchangeConfig
 from local.exchange.dispatch import Dispatcher
+from local.exchange.dispatch_rule_service import DispatchRuleService
 from local.exchange.dispatch_service import AgentDispatchService
 from local.exchange.gateway import SipGateway
+from local.exchange.inbound_trunk_service import InboundTrunkService
 from local.exchange.limits import ConnectionLimit
 from local.exchange.network import ONLY_LOOPBACK_REMEDY, only_loopback
+from local.exchange.outbound_trunk_service import OutboundTrunkService
 from local.exchange.room_service import RoomService
 from local.exchange.rooms import Rooms
 from local.exchange.signalling import Signalling
-from local.exchange.sip_service import SipService
-from local.exchange.telephony_config import load_telephony
+from local.exchange.sip_participant_service import SipParticipantService
+from local.exchange.telephony_config import load_telephony, name_own_address
 from local.exchange.twirp import TwirpApi
 from local.exchange.webhooks import Webhooks
 from local.exchange.worker_hub import WorkerHub
@@ -102,9 +105,14 @@ class Exchange:
         app.add_routes(self._signalling.routes())
         app.add_routes(self._workers.routes())
         services = {
-            "livekit.RoomService": RoomService(self.rooms),
-            "livekit.AgentDispatchService": AgentDispatchService(self.rooms, self.dispatcher),
-            "livekit.SIP": SipService(self.telephony),
+            "livekit.RoomService": [RoomService(self.rooms)],
+            "livekit.AgentDispatchService": [AgentDispatchService(self.rooms, self.dispatcher)],
+            "livekit.SIP": [
+                InboundTrunkService(self.telephony),
+                OutboundTrunkService(self.telephony),
+                DispatchRuleService(self.telephony),
+                SipParticipantService(self.telephony, self.rooms, self._gateway),
+            ],
         }
         app.add_routes(TwirpApi(self.keys, services).routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECS)
@@ -116,6 +124,7 @@ class Exchange:
         self.rooms.start()
         with _port_named("SIP", self.config.sip_port):
             await self._gateway.start()
+        name_own_address(self.telephony, self.sip_address)
 
 
 def _limited(limit: ConnectionLimit) -> Middleware:

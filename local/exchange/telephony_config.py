@@ -4,7 +4,12 @@ from collections.abc import Iterable
 
 from livekit.protocol import sip as pb
 
-from local.exchange.config import ExchangeConfig, RuleConfig, TrunkConfig
+from local.exchange.config import (
+    ExchangeConfig,
+    OutboundTrunkConfig,
+    RuleConfig,
+    TrunkConfig,
+)
 from local.exchange.ids import new_id
 from local.exchange.trunks import Telephony
 
@@ -19,10 +24,34 @@ def load_telephony(config: ExchangeConfig) -> Telephony:
         trunk = _trunk_info(item)
         ids[item.name] = trunk.sip_trunk_id
         telephony.trunks[trunk.sip_trunk_id] = trunk
+    for item in config.outbound_trunks:
+        outbound = _outbound_info(item)
+        telephony.outbound[outbound.sip_trunk_id] = outbound
     for item in config.rules:
         rule = _rule_info(item, [ids[name] for name in item.trunks])
         telephony.rules[rule.sip_dispatch_rule_id] = rule
     return telephony
+
+
+def name_own_address(telephony: Telephony, address: str) -> None:
+    """Let the outbound trunks that mean this exchange say where that is, once it listens."""
+    for trunk in telephony.outbound.values():
+        trunk.address = trunk.address or address
+
+
+def _outbound_info(item: OutboundTrunkConfig) -> pb.SIPOutboundTrunkInfo:
+    return pb.SIPOutboundTrunkInfo(
+        sip_trunk_id=new_id("ST_"),
+        name=item.name,
+        address=item.address,
+        numbers=item.numbers,
+        auth_username=item.username,
+        auth_password=item.password.get_secret_value(),
+        headers=item.headers,
+        headers_to_attributes=item.headers_to_attributes,
+        attributes_to_headers=item.attributes_to_headers,
+        include_headers=_HEADERS[item.include_headers],
+    )
 
 
 def _trunk_info(item: TrunkConfig) -> pb.SIPInboundTrunkInfo:

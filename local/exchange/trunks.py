@@ -1,4 +1,4 @@
-"""Inbound trunks and dispatch rules: which call is let in, and which room it goes to. Pure."""
+"""Trunks and dispatch rules: which call is let in, and which room it goes to. Pure."""
 
 import hashlib
 import ipaddress
@@ -29,10 +29,17 @@ class Dialled:
 
 
 class Telephony:
-    """Trunks and rules by id, from the configuration file and from LiveKit's SIP API."""
+    """Trunks and rules by id, from the configuration file and from LiveKit's SIP API.
+
+    Parameters:
+        trunks: Those that calls come in by.
+        outbound: Those that calls leave by.
+        rules: Dispatch rules.
+    """
 
     def __init__(self):
         self.trunks: dict[str, pb.SIPInboundTrunkInfo] = {}
+        self.outbound: dict[str, pb.SIPOutboundTrunkInfo] = {}
         self.rules: dict[str, pb.SIPDispatchRuleInfo] = {}
 
     def find_trunk(self, call: Dialled) -> pb.SIPInboundTrunkInfo | None:

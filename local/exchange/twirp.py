@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -67,12 +67,12 @@ def require(claims: Claims | None, grant: str, room: str | None = None) -> None:
 class TwirpApi:
     """Calls ``await service.create_room(request, claims)`` for ``RoomService/CreateRoom``."""
 
-    def __init__(self, keys: Mapping[str, str], services: Mapping[str, object]):
+    def __init__(self, keys: Mapping[str, str], services: Mapping[str, Sequence[object]]):
         """Serve ``services``.
 
         Args:
             keys: API secrets by API key.
-            services: By full name, such as ``livekit.RoomService``.
+            services: By full name (``livekit.RoomService``) the parts that have its methods.
         """
         self._keys, self._services = keys, services
 
@@ -122,7 +122,9 @@ class TwirpApi:
             input_type = descriptor.methods_by_name[method].input_type
         except KeyError as exc:
             raise TwirpError("bad_route", f"no handler for path {path}") from exc
-        handler = getattr(self._services.get(service), _snake_case(method), None)
+        name = _snake_case(method)
+        parts = self._services.get(service, ())
+        handler = next((h for part in parts if (h := getattr(part, name, None))), None)
         if handler is None:
             raise TwirpError("unimplemented", f"{method} is not implemented")
         return message_factory.GetMessageClass(input_type), handler
