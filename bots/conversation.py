@@ -25,6 +25,7 @@ from bots.provider_watch import ProviderWatch
 from bots.sentences import sentences_for
 from bots.speaker import Speaker
 from flows.call_resources import CallResources
+from processors.keypad import Keypad
 from processors.turn_models import TurnModels
 from records.outcomes import Outcome
 from services.phrases import PhraseStore
@@ -66,6 +67,7 @@ class Conversation:
         self._running: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
         self._greeting: Frame | None = None
+        self.keypad = Keypad()
         self.pipeline = build_pipeline(
             bot,
             transport,
@@ -76,6 +78,7 @@ class Conversation:
             taps=taps,
             system=f"{bot.prompt}\n\nToday is {self._today()}." if bot.prompt else None,
             app_resources=CallResources(data_dir, call.number, call.dialled, now, self._end),
+            keypad=self.keypad,
         )
         self.worker = self.pipeline.worker
         self.speaker = Speaker(bot, self.worker, phrases)

@@ -19,6 +19,7 @@ from bots.bot_services import build_services
 from bots.phrase_processor import PhraseProcessor
 from bots.phrases import RATE_HZ
 from bots.turn_taking import turn_taking
+from processors.hush import HushProcessor
 from processors.keypad import Keypad
 from processors.turn_models import TurnModels
 from processors.two_step_start_strategy import TwoStepStartStrategy
@@ -92,6 +93,7 @@ def build_pipeline(
         services.stt,
         pair.user(),
         services.llm,
+        HushProcessor(),
         services.tts,
         PhraseProcessor(),
         transport.output(),

@@ -21,3 +21,21 @@ class KeysEnteredFrame(SystemFrame):
 
     def __str__(self):
         return f"{self.name}(count: {self.count}, secret: {self.secret})"
+
+
+@dataclass
+class KeyEntryFrame(SystemFrame):
+    """A number begins or ends to be keyed in; broadcast both ways.
+
+    Parameters:
+        active: Whether it begins.
+        secret: Whether nothing may be kept of what the caller's line carries meanwhile.
+    """
+
+    active: bool
+    secret: bool = False
+
+
+@dataclass
+class HushFrame(SystemFrame):
+    """Ends what the bot is saying, and leaves a tool under way alone."""

@@ -9,6 +9,7 @@ import soxr
 from pipecat.frames.frames import Frame, InputAudioRawFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
+from processors.keypad_frames import KeyEntryFrame
 from processors.tape_lane import TapeLane
 from records.wav import StereoWavWriter
 
@@ -25,7 +26,8 @@ class RecorderProcessor(FrameProcessor):
 
     Sits right behind ``transport.input()``, where it hears the caller before anything can mute
     them, and is the transport's ``tap``, which tells it what the line plays, holds and cuts
-    included. Time zero is ``start()``. The file is at most one second behind. A disk that fails
+    included. What the caller's line carries while a secret number is keyed in is written as
+    silence. Time zero is ``start()``. The file is at most one second behind. A disk that fails
     ends the recording with an error frame and leaves the call alone.
     """
 
@@ -49,6 +51,7 @@ class RecorderProcessor(FrameProcessor):
         self._taken = 0.0
         self._written = 0
         self._recording = False
+        self._covered = False
         self._closing = asyncio.Event()
         self._writing: asyncio.Task | None = None
 
@@ -105,7 +108,10 @@ class RecorderProcessor(FrameProcessor):
         await self.push_frame(frame, direction)
         if isinstance(frame, InputAudioRawFrame) and self._recording:
             arrived = time.monotonic() - self._zero
-            self._caller.append(arrived, np.frombuffer(frame.audio, np.int16))
+            heard = np.frombuffer(frame.audio, np.int16)
+            self._caller.append(arrived, np.zeros_like(heard) if self._covered else heard)
+        elif isinstance(frame, KeyEntryFrame) and frame.secret:
+            self._covered = frame.active
 
     async def cleanup(self):
         """Close the file with the pipeline, if nobody did."""

@@ -16,6 +16,7 @@ from pipecat.frames.frames import (
 from pipecat.turns.types import ProcessFrameResult
 from pipecat.turns.user_start import BaseUserTurnStartStrategy
 
+from processors.keypad_frames import KeyEntryFrame
 from transports.pausable_source import PausableSource
 
 BACKCHANNELS = frozenset(
@@ -36,7 +37,8 @@ class TwoStepStartStrategy(BaseUserTurnStartStrategy):
     - an onset the VAD never confirms: resume after ``blip_secs``
     - speech that ended as "uh huh", or without words ``word_secs`` after the VAD's stop: resume
 
-    Over a silent bot the turn starts with the VAD. It is meant to be the only start strategy, with
+    Over a silent bot the turn starts with the VAD, but with words only while a number is keyed in:
+    a cough or a key's tone must not end the entry. It is meant to be the only start strategy, with
     its ``on_onset`` given to an ``OnsetVAD``.
 
     Events:
@@ -73,6 +75,7 @@ class TwoStepStartStrategy(BaseUserTurnStartStrategy):
         self._blip_secs, self._sustain_secs = blip_secs, sustain_secs
         self._word_secs, self._rewind_secs = word_secs, rewind_secs
         self._bot_speaking = False
+        self._keying = False
         self._timer: asyncio.Task | None = None
         self._register_event_handler("on_line_held")
         self._register_event_handler("on_line_resumed")
@@ -92,7 +95,9 @@ class TwoStepStartStrategy(BaseUserTurnStartStrategy):
                 self._bot_speaking = True
             case BotStoppedSpeakingFrame():
                 self._bot_speaking = False
-            case VADUserStartedSpeakingFrame():
+            case KeyEntryFrame():
+                self._keying = frame.active
+            case VADUserStartedSpeakingFrame() if not self._keying:
                 if not self._talked_over:
                     return await self._interrupt()
                 self.on_onset()

@@ -52,6 +52,7 @@ async def test_a_call_reads_top_to_bottom(receptionist):
         "FakeSTT",
         "LLMUserAggregator",
         "ScriptedLLM",
+        "HushProcessor",
         "ToneTTS",
         "PhraseProcessor",
         "SIPOutputTransport",
