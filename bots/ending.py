@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from records.outcomes import OUTCOMES, Outcome
 
 T = TypeVar("T")
+
+ENDS_AS_CALLS_DO: frozenset[Outcome] = frozenset({"completed", "caller_hung_up"})
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,24 @@ def outcome_of(reason: object) -> Outcome:
 
 
 class EndingGate:
-    """Takes the first ending and lets everybody wait for it."""
+    """Takes the first ending and lets everybody wait for it.
+
+    Parameters:
+        achieved: What the call has come to, as a message taken: it is the outcome of a call that
+            then ends as calls do.
+    """
 
     def __init__(self):
         """Initialize, open."""
+        self.achieved: Outcome | None = None
         self._ending: Ending | None = None
         self._closed = asyncio.Event()
 
     @property
     def ending(self) -> Ending | None:
         """The ending, once there is one."""
+        if self._ending and self.achieved and self._ending.outcome in ENDS_AS_CALLS_DO:
+            return replace(self._ending, outcome=self.achieved)
         return self._ending
 
     def close(self, ending: Ending) -> None:

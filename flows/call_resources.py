@@ -1,6 +1,6 @@
 """What a tool may use of the call it runs in."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -8,7 +8,33 @@ from typing import cast
 
 from pipecat.flows import FlowManager
 
+from records.event import Event
 from records.outcomes import Outcome
+
+
+@dataclass(frozen=True)
+class TransferReport:
+    """What became of handing the caller to a person, as far as the bot has to know.
+
+    Parameters:
+        status: ``connected``; ``closed``, nobody works now; ``impossible``; or why nobody came:
+            ``busy``, ``no_answer``, ``voicemail``, ``declined``, ``refused``, ``failed``,
+            ``unknown``, ``caller_gone``.
+        spoken: Whether the caller was told already.
+    """
+
+    status: str
+    spoken: bool = True
+
+
+async def no_transfer(desk: str, reason: str) -> TransferReport:
+    """Hands nobody to anybody: there is no line."""
+    return TransferReport("impossible", spoken=False)
+
+
+def note_nothing(kind: type[Event], **fields: object) -> object:
+    """Writes no event."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -21,6 +47,10 @@ class CallResources:
         dialled: The called number.
         now: Local time at the business.
         end: Ends the call once the bot has said what it is saying, with an outcome.
+        transfer: Hands the caller to a desk ("": the bot's own) for a reason; returns when both
+            talk, or when the caller is the bot's again.
+        note: Writes an event of the call.
+        achieve: What the call has come to, should it now end without another reason.
     """
 
     data_dir: Path
@@ -28,6 +58,9 @@ class CallResources:
     dialled: str
     now: Callable[[], datetime]
     end: Callable[[Outcome], None]
+    transfer: Callable[[str, str], Awaitable[TransferReport]] = no_transfer
+    note: Callable[..., object] = note_nothing
+    achieve: Callable[[Outcome], None] = lambda outcome: None
 
 
 def call_resources(flow_manager: FlowManager) -> CallResources:
