@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from local.exchange.participant import Participant
 from local.exchange.phone_call import PhoneCall
+from local.exchange.phone_rpc import answer_rpc
 
 _TICK_SECS = 0.02
 
@@ -27,6 +28,7 @@ class PhoneCalls:
     def begin(self, phone: PhoneCall) -> None:
         """Join the two sides of a new call."""
         self._calls.add(phone)
+        phone.participant.on_rpc = lambda request, caller: answer_rpc(phone, request, caller)
         phone.start()
 
     def of(self, participant: Participant) -> PhoneCall | None:

@@ -22,7 +22,7 @@ class PhoneParticipant(Participant):
 
     The owner sets the callbacks: ``on_track`` when the first track of the room is there to be
     heard, ``on_packet`` and ``on_track_gone`` for what the phone hears, ``on_digit`` for digits to
-    play to it, ``on_removed`` when the room sends it away.
+    play to it, ``on_rpc`` for procedures called, ``on_removed`` when the room sends it away.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class PhoneParticipant(Participant):
         self.on_packet: Callable[[str, RtpPacket], None] = lambda sid, packet: None
         self.on_track_gone: Callable[[str], None] = lambda sid: None
         self.on_digit: Callable[[str], None] = lambda digit: None
+        self.on_rpc: Callable[[models.RpcRequest, str], None] = lambda request, caller: None
         self.on_removed: Callable[[], None] = lambda: None
         info = audio_track_info("audio", name=identity, source=models.MICROPHONE, mid="0")
         self._track = Track(self, info)
@@ -87,13 +88,14 @@ class PhoneParticipant(Participant):
     def press(self, digit: str) -> None:
         """Tell the room that the phone sent a digit; other phones in it hear it too."""
         code = _DTMF_CODES.index(digit)
-        packet = models.DataPacket(
-            kind=models.DataPacket.RELIABLE,
-            participant_identity=self.identity,
-            participant_sid=self.sid,
-            sip_dtmf=models.SipDTMF(code=code, digit=digit),
-        )
-        self.room.relay(packet, models.DataPacket.RELIABLE, self)
+        self.send_data(models.DataPacket(sip_dtmf=models.SipDTMF(code=code, digit=digit)))
+
+    def send_data(self, packet: models.DataPacket, *identities: str) -> None:
+        """Send a data packet to those named, or to everybody else."""
+        packet.kind = models.DataPacket.RELIABLE
+        packet.participant_identity, packet.participant_sid = self.identity, self.sid
+        packet.destination_identities.extend(identities)
+        self.room.relay(packet, models.DataPacket.RELIABLE, self, identities=identities)
 
     def subscribe(self, track: Track) -> None:
         """Hear a track; the first one answers the call."""
@@ -110,9 +112,12 @@ class PhoneParticipant(Participant):
         self.on_packet(track.sid, packet)
 
     def on_data(self, packet: models.DataPacket, kind: int) -> None:
-        """Play a digit; other data means nothing to a telephone."""
-        if packet.WhichOneof("value") == "sip_dtmf" and packet.sip_dtmf.digit in _DTMF_CODES:
+        """Play a digit, answer a procedure; other data means nothing to a telephone."""
+        value = packet.WhichOneof("value")
+        if value == "sip_dtmf" and packet.sip_dtmf.digit in _DTMF_CODES:
             self.on_digit(packet.sip_dtmf.digit)
+        elif value == "rpc_request":
+            self.on_rpc(packet.rpc_request, packet.participant_identity)
 
     def close(self, reason: models.DisconnectReason) -> None:
         """Hang the phone up."""

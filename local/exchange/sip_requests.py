@@ -17,7 +17,7 @@ _OWN_HEADERS = frozenset(
     (
         *("accept", "accept-encoding", "accept-language", "allow", "allow-events", "call-id"),
         *("contact", "content-encoding", "content-length", "content-type", "cseq", "event"),
-        *("expires", "from", "max-forwards", "record-route", "refer-to", "reply-to"),
+        *("expires", "from", "max-forwards", "record-route", "refer-to", "reply-to", "to", "via"),
         *("k", "l", "m", "o", "r", "t", "u", "v"),
     )
 )
@@ -47,7 +47,7 @@ def check_dial(request: pb.CreateSIPParticipantRequest) -> None:
         _refuse("missing room name")
     if len(request.display_name) > 128:
         _refuse("DisplayName too long (max 128 characters)")
-    _check_headers(request.headers)
+    check_headers(request.headers)
     if request.HasField("trunk"):
         _check_host(request.trunk.hostname, "trunk hostname")
     for field, _ in request.ListFields():
@@ -72,7 +72,7 @@ def check_transfer(request: pb.TransferSIPParticipantRequest) -> str:
         uri = uri[1:-1]
     if not uri.startswith(("sip:", "sips:", "tel:")):
         _refuse("transfer_to must be a valid SIP(s) or TEL URI (sip:, sips: or tel:)")
-    _check_headers(request.headers)
+    check_headers(request.headers)
     return uri
 
 
@@ -88,7 +88,7 @@ def check_outbound_trunk(trunk: pb.SIPOutboundTrunkInfo) -> None:
         _refuse("no outbound address specified")
     _check_host(trunk.address, "trunk address")
     _check_host(trunk.from_host, "from_host")
-    _check_headers(trunk.headers)
+    check_headers(trunk.headers)
 
 
 def check_inbound_trunk(trunk: pb.SIPInboundTrunkInfo) -> None:
@@ -102,7 +102,7 @@ def check_inbound_trunk(trunk: pb.SIPInboundTrunkInfo) -> None:
             "for security, one of the fields must be set: AuthUsername+AuthPassword, "
             "AllowedAddresses or Numbers"
         )
-    _check_headers(trunk.headers)
+    check_headers(trunk.headers)
 
 
 def secs(duration: Duration) -> float:
@@ -110,7 +110,12 @@ def secs(duration: Duration) -> float:
     return duration.ToTimedelta().total_seconds()
 
 
-def _check_headers(headers: Mapping[str, str]) -> None:
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Check headers that a request adds to a SIP message.
+
+    Raises:
+        TwirpError: ``invalid_argument``.
+    """
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
             _refuse(f"invalid header name: header name {name} contains invalid characters")
