@@ -11,7 +11,7 @@ class DialOrder:
 
     Parameters:
         number: E.164.
-        trunk: Outbound trunk, by id or name; "" means the only one.
+        trunk_id: LiveKit's id of the outbound trunk.
         caller_id: Number shown to the phone; "" leaves it to the trunk.
         ring_secs: How long it may ring.
         headers: SIP headers of the INVITE.
@@ -19,7 +19,7 @@ class DialOrder:
     """
 
     number: str
-    trunk: str = ""
+    trunk_id: str = ""
     caller_id: str = ""
     ring_secs: float = 30.0
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from loguru import logger
 from bots.bot import Bot, Bots
 from bots.config import Limits
 from bots.conversation import Conversation
+from bots.dialling import Dialling
 from bots.ending import Ending, EndingGate
 from bots.event_listener import ListenedLog
 from bots.job import CallJob
@@ -91,7 +92,15 @@ class _Call:
         self._witnesses = Witnesses(log, job.recording_path)
         self._active = asyncio.Event()
         self._line_is_gone = asyncio.Event()
-        self._transport = LiveKitSIPTransport(job.url, job.token, job.room, tap=self._witnesses.tap)
+        self._transport = LiveKitSIPTransport(
+            job.url,
+            job.token,
+            job.room,
+            caller=job.caller or None,
+            tap=self._witnesses.tap,
+            deaf=job.dial is not None,
+        )
+        self._dialling = Dialling(job, job.dial, log) if job.dial else None
         self._listen()
 
     async def run(self) -> None:
@@ -112,6 +121,8 @@ class _Call:
             if self._conversation:
                 await self._conversation.close(line_is_gone=self._line_is_gone)
             await self._transport.leave()
+            if self._dialling:
+                await self._dialling.aclose()
 
     @property
     def _talking(self) -> bool:
@@ -126,7 +137,7 @@ class _Call:
         while True:
             match await commands.get():
                 case {"do": "hang_up", **options}:
-                    politely = bool(options.get("politely", True))
+                    politely = bool(options.get("politely", True)) and self._talking
                     say = self._farewell if politely else ""
                     self._gate.close(Ending("cancelled", "command:hang_up", politely, say))
                 case {"do": "say", "text": str(text)} if self._conversation and self._talking:
@@ -136,7 +147,7 @@ class _Call:
 
     async def _talk(self) -> None:
         """Join, get ready, answer, converse."""
-        info = await self._gate.first(self._transport.join())
+        info = await self._gate.first(self._join())
         bot = self._bot_for(info) if info else None
         if info is None or bot is None:
             return
@@ -156,9 +167,13 @@ class _Call:
         if not await self._get_ready(self._conversation):
             return
         await self._answer(bot)
+        if self._dialling and not await self._reach(self._dialling, bot):
+            return
         if not await self._gate.first(self._active.wait(), ACTIVE_SECS):
             self._gate.close(Ending("trunk_failure", "the answered call never became active"))
             return
+        if self._dialling:
+            self._start_to_hear(bot)
         self._log.add(Answered)
         await self._conversation.open()
         await self._last(self._conversation, bot.config.limits)
@@ -172,6 +187,23 @@ class _Call:
             await conversation.warn()
         if not before or not await self._gate.wait(before):
             self._gate.close(Ending("max_duration", "bot", say=self._farewell))
+
+    async def _join(self) -> CallInfo:
+        if self._dialling:
+            await self._transport.enter()
+            return self._dialling.info
+        return await self._transport.join()
+
+    async def _reach(self, dialling: Dialling, bot: Bot) -> bool:
+        ending = await self._gate.first(dialling.dial(bot.config.limits.max_call_secs))
+        if ending:
+            self._gate.close(ending)
+        return self._gate.ending is None
+
+    def _start_to_hear(self, bot: Bot) -> None:
+        self._transport.hear()
+        if bot.config.recording.keep:
+            self._witnesses.start_recording()
 
     def _bot_for(self, info: CallInfo) -> Bot | None:
         wanted = self._job.bot
@@ -200,7 +232,7 @@ class _Call:
         return False
 
     async def _answer(self, bot: Bot) -> None:
-        if bot.config.recording.keep:
+        if bot.config.recording.keep and not self._dialling:
             self._witnesses.start_recording()
         await self._transport.publish()
         ready_secs = round(time.monotonic() - self._began, 4)
@@ -216,8 +248,12 @@ class _Call:
         @self._transport.event_handler("on_caller_changed")
         async def on_caller_changed(_, info: CallInfo, changed: dict[str, str]):
             self._note_status(info)
+            if self._dialling:
+                self._dialling.note_status(info.status)
 
         @self._transport.event_handler("on_call_ended")
         async def on_call_ended(_, reason: str):
             self._line_is_gone.set()
-            self._gate.close(ending_of_line(reason))
+            ending = ending_of_line(reason)
+            if not self._dialling or not self._dialling.keeps(ending):
+                self._gate.close(ending)

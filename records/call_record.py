@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from records.dial import Dial
 from records.event import Event, PrivateName, PrivateNumber, PrivateText
 from records.fold import Fold
 from records.outcomes import Outcome
@@ -23,6 +24,7 @@ class CallRecord(BaseModel):
         bot_hash: Hash of the bot's files, so that one knows which version spoke.
         caller: The caller's number.
         dialled: The number that was dialled.
+        dial: How the phone was reached, or why not; None for a call that came in.
         started_at: When the call was taken up.
         answered_at: When both ends heard each other; None if that never happened.
         ended_at: None while the call runs.
@@ -55,6 +57,7 @@ class CallRecord(BaseModel):
     dialled: PrivateNumber = ""
     sip_call_id: str = ""
     trunk_id: str = ""
+    dial: Dial | None = None
     started_at: datetime
     answered_at: datetime | None = None
     ended_at: datetime | None = None

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from records.event import Event, Private, PrivateName, PrivateNumber, PrivateText
 from records.latency import TurnLatency
+from records.line_events import DialEnded, DialStarted, PhoneRang
 from records.outcomes import Outcome
 
 
@@ -215,7 +216,10 @@ AnyEvent = Annotated[
     | CallEnded
     | RecordingStarted
     | RecordingStored
-    | TapeMeasured,
+    | TapeMeasured
+    | DialStarted
+    | PhoneRang
+    | DialEnded,
     Field(discriminator="type"),
 ]
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from records.dial import DialFold
 from records.event import Event
 from records.events import (
     Answered,
@@ -44,6 +45,7 @@ class Fold:
         self._answered_t: float | None = None
         self._recording_began: float | None = None
         self._first_bot_sound: float | None = None
+        self._dial = DialFold()
 
     def take(self, event: Event) -> None:
         """Add one event.
@@ -61,6 +63,7 @@ class Fold:
             )
         fields["last_seq"] = event.seq
         self._take_line(event)
+        self._dial.take(event)
         self._take_talk(event)
         self._take_tape(event)
 
@@ -70,6 +73,7 @@ class Fold:
         turns = [Turn(**turn, heard_secs=heard.get(at)) for at, turn in enumerate(self._turns)]
         return {
             **self._fields,
+            **self._dial.fields(),
             "turns": turns,
             "tools": [ToolUse(**tool) for tool in self._tools.values()],
             "errors": self._errors,

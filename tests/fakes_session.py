@@ -46,12 +46,12 @@ RINGING = {
 class FakePhone:
     """The caller's end of a fake room, and what the call did."""
 
-    def __init__(self, dialled: str = "+15550100"):
+    def __init__(self, dialled: str = "+15550100", *, called: bool = False):
         self.caller = FakeParticipant("sip_caller", **{**RINGING, "sip.trunkPhoneNumber": dialled})
         self.events: list[Event] = []
         self.commands: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.running: asyncio.Task[None] | None = None
-        FakeRoom.present = [self.caller]
+        FakeRoom.present = [] if called else [self.caller]
 
     @property
     def room(self) -> FakeRoom:
@@ -102,13 +102,19 @@ class KeptPhrases(PhraseStore):
 
 @asynccontextmanager
 async def a_call(
-    a_bot: Bot, tmp_path: Path, *, dialled: str = "+15550100", providers: Any = None, **job: Any
+    a_bot: Bot,
+    tmp_path: Path,
+    *,
+    dialled: str = "+15550100",
+    providers: Any = None,
+    url: str = "ws://unused",
+    **job: Any,
 ) -> AsyncIterator[FakePhone]:
-    """A call to ``a_bot`` under way; ended by the caller at the latest."""
-    phone = FakePhone(dialled)
+    """A call to ``a_bot``, or from it, under way; ended by the caller at the latest."""
+    phone = FakePhone(dialled, called="dial" in job)
     phone.running = asyncio.create_task(
         run_call(
-            CallJob("c1", "room", "ws://unused", "secret", "bot-room", **job),
+            CallJob("c1", "room", url, "secret", "bot-room", **job),
             bots=Bots({a_bot.name: a_bot}),
             providers=providers or Providers({}),
             phrases=KeptPhrases(tmp_path / "phrases"),

@@ -67,10 +67,11 @@ class SIPInputTransport(LiveKitInputTransport):
 
     async def _audio_in_task_handler(self):
         async for frame in self._client.audio.frames():
+            audio = bytes(frame.data.cast("B"))
             await self.push_audio_frame(
                 UserAudioRawFrame(
                     user_id=self._client.caller.identity,
-                    audio=bytes(frame.data.cast("B")),
+                    audio=bytes(len(audio)) if self._client.deaf else audio,
                     sample_rate=frame.sample_rate,
                     num_channels=1,
                 )
@@ -149,6 +150,7 @@ class LiveKitSIPTransport(LiveKitTransport):
         join_secs: float = JOIN_SECS,
         caller_secs: float = CALLER_SECS,
         tap: PlayoutTap | None = None,
+        deaf: bool = False,
     ):
         """Initialize; nothing connects yet.
 
@@ -161,6 +163,7 @@ class LiveKitSIPTransport(LiveKitTransport):
             join_secs: How long ``join()`` may take to enter the room.
             caller_secs: How long it then waits for the caller.
             tap: Is told what the line really plays and when.
+            deaf: Hear silence until ``hear()``: a phone that rings may play tones and music.
         """
         super().__init__(url, token, room_name, params or phone_params())
         self._join_secs, self._caller_secs = join_secs, caller_secs
@@ -175,7 +178,7 @@ class LiveKitSIPTransport(LiveKitTransport):
             on_caller_changed=self._report_changed,
             on_call_ended=self._report_ended,
         )
-        self._client.tap = tap
+        self._client.tap, self._client.deaf = tap, deaf
         self._register_event_handler("on_call_ended")
         self._register_event_handler("on_caller_changed")
 
@@ -204,6 +207,26 @@ class LiveKitSIPTransport(LiveKitTransport):
         """Audio of the caller that waits for the pipeline."""
         return self._client.audio.backlog_secs
 
+    async def enter(self) -> None:
+        """Enters the room, without a track; whoever calls or is called need not be there.
+
+        Raises:
+            LineError: ``cannot_connect``.
+        """
+        try:
+            async with asyncio.timeout(self._join_secs):
+                await self._client.connect()
+        except TimeoutError as e:
+            raise LineError(
+                "cannot_connect",
+                f"Room {self._client.room_name} not joined within {self._join_secs:g} s",
+                retryable=True,
+            ) from e
+
+    def hear(self) -> None:
+        """Hears the caller from now on; for a transport that was made deaf."""
+        self._client.deaf = False
+
     async def join(self) -> CallInfo:
         """Enters the room, without a track, and waits for the caller.
 
@@ -216,15 +239,7 @@ class LiveKitSIPTransport(LiveKitTransport):
         Raises:
             LineError: ``cannot_connect``, ``no_caller``, ``caller_left`` or ``room_closed``.
         """
-        try:
-            async with asyncio.timeout(self._join_secs):
-                await self._client.connect()
-        except TimeoutError as e:
-            raise LineError(
-                "cannot_connect",
-                f"Room {self._client.room_name} not joined within {self._join_secs:g} s",
-                retryable=True,
-            ) from e
+        await self.enter()
         try:
             async with asyncio.timeout(self._caller_secs):
                 return await self._client.wait_for_caller()

@@ -34,6 +34,7 @@ class LiveKitSIPClient(LiveKitTransportClient):
         caller: Who the caller is.
         audio: The caller's audio.
         tap: Is told what the bot's track really plays; set it before ``publish()``.
+        deaf: While set, the pipeline gets silence for what the caller's track plays.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class LiveKitSIPClient(LiveKitTransportClient):
         """
         super().__init__(url, token, room_name, params, callbacks, transport_name)
         self.tap: PlayoutTap | None = None
+        self.deaf = False
         self.audio = CallerAudio(params.audio_in_sample_rate or 16000)
         self.caller = CallerPresence(caller)
         self._on_caller_changed = on_caller_changed

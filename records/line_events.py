@@ -1,0 +1,55 @@
+"""What happened on the line beyond what was said: whom we called and what came of it."""
+
+from typing import Literal
+
+from records.event import Event, PrivateNumber
+
+DialOutcome = Literal[
+    "answered",
+    "busy",
+    "no_answer",
+    "declined",
+    "invalid_number",
+    "refused",
+    "trunk_failure",
+    "failed",
+    "cancelled",
+]
+
+
+class DialStarted(Event):
+    """The bot is ready and a phone is being dialled; ``attempt`` counts calls to one number."""
+
+    type: Literal["dial_started"] = "dial_started"
+    number: PrivateNumber
+    caller_id: PrivateNumber = ""
+    trunk_id: str = ""
+    ring_secs: float
+    attempt: int = 1
+
+
+class PhoneRang(Event):
+    """The far end began to ring."""
+
+    type: Literal["phone_rang"] = "phone_rang"
+
+
+class DialEnded(Event):
+    """What came of dialling.
+
+    Parameters:
+        outcome: ``answered``, or why not.
+        sip_code: The final SIP status, where LiveKit tells it.
+        sip_status: Its reason phrase, or LiveKit's words.
+        sip_call_id: LiveKit's id of the SIP call, once answered.
+        secs: From dialling to this.
+        retry_after_secs: When another attempt is worth while; None: it is not.
+    """
+
+    type: Literal["dial_ended"] = "dial_ended"
+    outcome: DialOutcome
+    sip_code: int | None = None
+    sip_status: str = ""
+    sip_call_id: str = ""
+    secs: float
+    retry_after_secs: int | None = None
