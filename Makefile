@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up bench contract install models mic lint types format lock clean
+.PHONY: help demo test up bench contract install models mic web lint types format lock clean
 
 help:  ## This list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,17 @@ mic: $(INSTALLED)  ## The microphone extra, built against PortAudio.
 	@$(BIN)/python -c 'import pyaudio' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mic.lock || { \
 		echo "PyAudio is built against PortAudio: apt install portaudio19-dev gcc python3-dev, or brew install portaudio, then make mic again." >&2; exit 1; }
 
+# npm's other packages are livekit-client's own; its built file already holds them.
+web: web/vendor/livekit-client.umd.js  ## Fetch livekit-client, which the page for calls from a browser needs (npm).
+
+web/vendor/livekit-client.umd.js: web/package.json web/package-lock.json
+	@command -v npm >/dev/null || { echo "make web needs npm: apt install nodejs npm, or https://nodejs.org" >&2; exit 1; }
+	@cd web && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@mkdir -p $(@D)
+	@cp web/node_modules/livekit-client/LICENSE $(@D)/livekit-client.LICENSE
+	@gzip -9 -n -c web/node_modules/livekit-client/dist/$(@F) > $@.gz
+	@cp web/node_modules/livekit-client/dist/$(@F) $@
+
 lint: install  ## Style.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
@@ -63,4 +74,4 @@ lock:  ## Resolve pyproject.toml again (needs uv).
 LOCK := --quiet --no-header --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 
 clean:  ## Remove the environment and what runs left behind (not the models).
-	@rm -rf .venv .switchboard .pytest_cache .ruff_cache *.egg-info
+	@rm -rf .venv .switchboard .pytest_cache .ruff_cache *.egg-info web/node_modules web/vendor
