@@ -23,10 +23,13 @@ from bots.first_token_watch import FirstTokenWatch
 from bots.pipeline import CANCEL_SECS, build_pipeline
 from bots.provider_watch import ProviderWatch
 from bots.sentences import sentences_for
+from bots.silence_watch import SilenceWatch
 from bots.speaker import Speaker
 from flows.call_resources import CallResources
 from processors.keypad import Keypad
+from processors.idle_watch import IdleWatch
 from processors.turn_models import TurnModels
+from records.log import EventLog
 from records.outcomes import Outcome
 from services.phrases import PhraseStore
 from services.providers import Providers
@@ -34,6 +37,7 @@ from transports.call_info import CallInfo
 
 END_SECS = 5.0
 SPEAK_OUT_SECS = 15.0
+WARN_WAIT_SECS = 10.0
 
 
 class Conversation:
@@ -54,6 +58,7 @@ class Conversation:
         phrases: PhraseStore,
         models: TurnModels,
         data_dir: Path,
+        log: EventLog,
         observers: list[BaseObserver],
         taps: list[FrameProcessor],
         now: Callable[[], datetime] = datetime.now,
@@ -61,6 +66,7 @@ class Conversation:
         """Build the pipeline; nothing connects yet."""
         self.bot = bot
         self.sentences = sentences_for(bot.config.language)
+        self.silence = SilenceWatch(bot, call, gate, self.sentences, log)
         self._gate = gate
         self._call = call
         self._now = now
@@ -74,10 +80,22 @@ class Conversation:
             call,
             providers=providers,
             models=models,
-            observers=[*observers, FirstTokenWatch(self._on_silence)],
+            observers=[
+                *observers,
+                *self.silence.observers,
+                FirstTokenWatch(self._on_silence),
+            ],
             taps=taps,
             system=f"{bot.prompt}\n\nToday is {self._today()}." if bot.prompt else None,
-            app_resources=CallResources(data_dir, call.number, call.dialled, now, self._end),
+            app_resources=CallResources(
+                data_dir,
+                call.number,
+                call.dialled,
+                now,
+                self._end,
+                keypad=self.keypad,
+                language=bot.config.language,
+            ),
             keypad=self.keypad,
         )
         self.worker = self.pipeline.worker
@@ -102,10 +120,17 @@ class Conversation:
             await self._enter_flow(self.bot.flow)
         if self._greeting:
             await self.worker.queue_frame(self._greeting)
+        self.silence.start(self.speaker)
+
+    @property
+    def idle(self) -> IdleWatch:
+        """Counts the caller's silence; suspend it where the caller waits on purpose."""
+        return self.silence.idle
 
     async def warn(self) -> None:
         """Say that the call will reach its longest duration soon."""
         if self.bot.talks:
+            await self.idle.wait_quiet(WARN_WAIT_SECS)
             await self.speaker.say(self.sentences.warning)
 
     async def close(self, *, line_is_gone: asyncio.Event) -> None:

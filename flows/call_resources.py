@@ -1,13 +1,15 @@
 """What a tool may use of the call it runs in."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import cast
 
 from pipecat.flows import FlowManager
+from pydantic import SecretStr
 
+from processors.keypad import Keypad
 from records.event import Event
 from records.outcomes import Outcome
 
@@ -51,6 +53,10 @@ class CallResources:
             talk, or when the caller is the bot's again.
         note: Writes an event of the call.
         achieve: What the call has come to, should it now end without another reason.
+        keypad: Asks the caller for numbers; None where there is no line.
+        secrets: What the caller keyed in secretly, by kind, for tools alone: take it out with
+            ``secrets.pop("card")`` and let no result hold it.
+        language: BCP 47 tag of the bot.
     """
 
     data_dir: Path
@@ -61,6 +67,9 @@ class CallResources:
     transfer: Callable[[str, str], Awaitable[TransferReport]] = no_transfer
     note: Callable[..., object] = note_nothing
     achieve: Callable[[Outcome], None] = lambda outcome: None
+    keypad: Keypad | None = None
+    secrets: dict[str, SecretStr] = field(default_factory=dict, repr=False)
+    language: str = "en-US"
 
 
 def call_resources(flow_manager: FlowManager) -> CallResources:

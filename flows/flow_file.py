@@ -9,6 +9,7 @@ from pipecat.flows import Flow, FlowConfig, FlowError, FlowReferenceError
 from pydantic import ValidationError
 
 from flows.code_file import CodeFileError, load_code_file
+from flows.ready import with_ready_tools
 from services.problem import Problem
 
 
@@ -48,7 +49,7 @@ def _join(path: Path, config: FlowConfig) -> tuple[Flow | None, list[Problem]]:
     code = path.with_suffix(".py")
     try:
         handlers = load_code_file(code) if code.is_file() else {}
-        return Flow(config, handlers=handlers), []
+        return Flow(config, handlers=with_ready_tools(handlers)), []
     except CodeFileError as error:
         return None, [Problem(str(code), "", str(error), "mend the Python file")]
     except FlowReferenceError as error:
