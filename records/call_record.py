@@ -11,6 +11,7 @@ from records.event import Event, PrivateName, PrivateNumber, PrivateText
 from records.fold import Fold
 from records.outcomes import Outcome
 from records.percentiles import Percentiles
+from records.transfers import Callback, Message, TransferRecord
 from records.turn import CallError, ToolUse, Turn
 
 
@@ -38,6 +39,9 @@ class CallRecord(BaseModel):
         tools: All tools, in the order they were called.
         keys: All keys the caller pressed.
         interruptions: How often the caller took the floor while the bot spoke.
+        transfers: To whom the caller was handed, or was to be.
+        messages: What the caller left for somebody.
+        callbacks: Calls that the caller was promised.
         recording: URI of the recording.
         recording_secs: Its length.
         tape: ``records.tape_report.TapeReport`` as a dictionary.
@@ -72,6 +76,9 @@ class CallRecord(BaseModel):
     keys: PrivateText = ""
     interruptions: int = 0
     errors: list[CallError] = []
+    transfers: list[TransferRecord] = []
+    messages: list[Message] = []
+    callbacks: list[Callback] = []
     recording: str | None = None
     recording_secs: float | None = None
     tape: dict[str, Any] | None = None

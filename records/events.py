@@ -13,6 +13,16 @@ from records.event import Event, Private, PrivateName, PrivateNumber, PrivateTex
 from records.latency import TurnLatency
 from records.line_events import DialEnded, DialStarted, PhoneRang
 from records.outcomes import Outcome
+from records.transfer_events import (
+    CallbackBooked,
+    CallBridged,
+    DeskAnswered,
+    DeskDialled,
+    DeskFailed,
+    MessageTaken,
+    TransferEnded,
+    TransferStarted,
+)
 
 
 class CallStarted(Event):
@@ -217,6 +227,14 @@ AnyEvent = Annotated[
     | RecordingStarted
     | RecordingStored
     | TapeMeasured
+    | TransferStarted
+    | DeskDialled
+    | DeskAnswered
+    | DeskFailed
+    | CallBridged
+    | TransferEnded
+    | MessageTaken
+    | CallbackBooked
     | DialStarted
     | PhoneRang
     | DialEnded,

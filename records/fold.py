@@ -24,6 +24,7 @@ from records.events import (
     TurnEnded,
     TurnMeasured,
 )
+from records.fold_transfers import TransferFold
 from records.heard import heard_by_turn
 from records.percentiles import Percentiles
 from records.turn import CallError, ToolUse, Turn
@@ -46,6 +47,7 @@ class Fold:
         self._recording_began: float | None = None
         self._first_bot_sound: float | None = None
         self._dial = DialFold()
+        self._handed_over = TransferFold()
 
     def take(self, event: Event) -> None:
         """Add one event.
@@ -64,6 +66,7 @@ class Fold:
         fields["last_seq"] = event.seq
         self._take_line(event)
         self._dial.take(event)
+        self._handed_over.take(event)
         self._take_talk(event)
         self._take_tape(event)
 
@@ -74,6 +77,7 @@ class Fold:
         return {
             **self._fields,
             **self._dial.fields(),
+            **self._handed_over.fields(),
             "turns": turns,
             "tools": [ToolUse(**tool) for tool in self._tools.values()],
             "errors": self._errors,
