@@ -21,13 +21,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _WideHelp(argparse.HelpFormatter):
+    """Help with room for the longest command; argparse would break its line."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Count a command with the room that it really takes."""
+        super().add_argument(action)
+        self._action_max_length += 2
+
+
 PASSED_ON = frozenset({"demo", "up"})
 """Commands whose further arguments are those of the program they start."""
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="switchboard", description="Telephone bots as Pipecat pipelines on LiveKit SIP."
+        prog="switchboard",
+        description="Telephone bots as Pipecat pipelines on LiveKit SIP.",
+        formatter_class=_WideHelp,
     )
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="COMMAND", title="commands"
@@ -63,6 +74,26 @@ def _add_serving(commands) -> None:
     )
     check.add_argument("--json", action="store_true", help="as a JSON list")
     check.set_defaults(run=_check)
+    provision = commands.add_parser(
+        "provision",
+        help="give LiveKit the trunks and rules of a file",
+        description="Compares LiveKit's trunks and dispatch rules with a file and makes the "
+        "difference. Exit status: 0 nothing left to do, 1 LiveKit failed, 2 problems in the file, "
+        "3 a dry run found changes.",
+    )
+    provision.add_argument(
+        "--file",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="docker/telephony.yaml unless given; several files count as one",
+    )
+    provision.add_argument("--dry-run", action="store_true", help="show the difference alone")
+    provision.add_argument(
+        "--prune", action="store_true", help="delete what this file made and no longer names"
+    )
+    provision.add_argument("--json", action="store_true", help="as JSON")
+    provision.set_defaults(run=_provision)
 
 
 def _add_reading(commands) -> None:
@@ -108,6 +139,13 @@ def _check(options: argparse.Namespace, _: list[str]) -> int:
     from server.check import check
 
     return check(as_json=options.json)
+
+
+def _provision(options: argparse.Namespace, _: list[str]) -> int:
+    from server.provision_command import provision
+
+    files = options.file or [Path("docker/telephony.yaml")]
+    return provision(files, dry_run=options.dry_run, prune=options.prune, as_json=options.json)
 
 
 def _calls(options: argparse.Namespace, _: list[str]) -> int:

@@ -11,7 +11,7 @@ from livekit.protocol.room import DeleteRoomRequest, ListParticipantsRequest
 from loguru import logger
 from pydantic import SecretStr
 
-from server.settings import Settings
+from server.settings import LiveKitKey, Settings
 
 ATTEMPT_SECS = 3.0
 ATTEMPTS = 3
@@ -34,8 +34,26 @@ class LiveKitAccess:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The address and key of the settings."""
-        return cls(settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret)
+        """The preferred LiveKit of the settings."""
+        return cls.all_of(settings)[0]
+
+    @classmethod
+    def all_of(cls, settings: Settings) -> tuple[Self, ...]:
+        """Every LiveKit of the settings, the preferred one first."""
+        urls = [url for part in settings.livekit_urls.split(",") if (url := part.strip())]
+        found: list[Self] = []
+        for place, url in enumerate(urls or [settings.livekit_url], start=1):
+            key = settings.livekit_keys.get(place, LiveKitKey())
+            found.append(
+                cls(
+                    url,
+                    key.api_key or settings.livekit_api_key,
+                    key.api_secret
+                    if key.api_secret.get_secret_value()
+                    else settings.livekit_api_secret,
+                )
+            )
+        return tuple(found)
 
     @property
     def websocket_url(self) -> str:

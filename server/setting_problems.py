@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from pydantic import ValidationError
 
+from server.livekit_access import LiveKitAccess
 from server.settings import PREFIX, Settings, known_names
 from services.problem import Problem
 
@@ -22,7 +23,7 @@ def invalid_settings(error: ValidationError) -> Iterator[Problem]:
 def missing_settings(settings: Settings) -> Iterator[Problem]:
     """What ``switchboard serve`` cannot be without."""
     needed = {
-        "LIVEKIT_URL": settings.livekit_url,
+        "LIVEKIT_URL": settings.livekit_urls or settings.livekit_url,
         "LIVEKIT_API_KEY": settings.livekit_api_key,
         "LIVEKIT_API_SECRET": settings.livekit_api_secret.get_secret_value(),
     }
@@ -30,10 +31,14 @@ def missing_settings(settings: Settings) -> Iterator[Problem]:
     for name, value in needed.items():
         if not value:
             yield Problem(ENVIRONMENT, name, "is not set: `switchboard serve` needs it", remedy)
-    url = settings.livekit_url
-    if url and not url.startswith(("ws://", "wss://", "http://", "https://")):
-        message = f"{url!r} is not a LiveKit address"
-        yield Problem(ENVIRONMENT, "LIVEKIT_URL", message, "write ws://HOST:PORT or wss://HOST")
+    name = "LIVEKIT_URLS" if settings.livekit_urls else "LIVEKIT_URL"
+    urls = [access.url for access in LiveKitAccess.all_of(settings)]
+    for url in urls:
+        if url and not url.startswith(("ws://", "wss://", "http://", "https://")):
+            message = f"{url!r} is not a LiveKit address"
+            yield Problem(ENVIRONMENT, name, message, "write ws://HOST:PORT or wss://HOST")
+    if len(set(urls)) < len(urls):
+        yield Problem(ENVIRONMENT, name, "names one LiveKit twice", "name each once")
     if not settings.on_loopback and not settings.api_key.get_secret_value():
         name, host = PREFIX + "API_KEY", settings.api_host
         message = f"is not set, and the API listens on {host}, which others can reach"

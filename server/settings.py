@@ -1,6 +1,7 @@
 """What an installation sets from outside, read once: the environment and ``.env``."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "SWITCHBOARD_"
+_FURTHER_KEY = re.compile(r"LIVEKIT_API_(?:KEY|SECRET)_[2-9]")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 # Read by the tools that run beside the server on a developer's machine.
@@ -41,6 +43,19 @@ def _cpus() -> int:
 
 
 @dataclass(frozen=True)
+class LiveKitKey:
+    """The key of one of several LiveKits; empty where it is that of the first.
+
+    Parameters:
+        api_key: ``LIVEKIT_API_KEY_2`` and so on.
+        api_secret: ``LIVEKIT_API_SECRET_2`` and so on.
+    """
+
+    api_key: str = ""
+    api_secret: SecretStr = SecretStr("")
+
+
+@dataclass(frozen=True)
 class ProviderSettings:
     """How one provider is reached.
 
@@ -57,6 +72,8 @@ class Settings(BaseSettings):
     """The server's settings; the environment wins over ``.env``.
 
     Parameters:
+        livekit_urls: Several LiveKits, the preferred one first; without it ``livekit_url`` alone.
+        livekit_keys: Keys of the second and further ones, by place.
         max_calls: Seats: calls at the same time. A call takes about an eighth of a core.
         warm_calls: Call processes kept ready.
         max_call_secs: No call lasts longer, whatever its bot allows.
@@ -68,6 +85,7 @@ class Settings(BaseSettings):
     )
 
     livekit_url: str = Field("", validation_alias="LIVEKIT_URL")
+    livekit_urls: str = Field("", validation_alias="LIVEKIT_URLS")
     livekit_api_key: str = Field("", validation_alias="LIVEKIT_API_KEY")
     livekit_api_secret: SecretStr = Field(SecretStr(""), validation_alias="LIVEKIT_API_SECRET")
     livekit_agent_name: str = Field("switchboard", validation_alias="LIVEKIT_AGENT_NAME")
@@ -89,6 +107,7 @@ class Settings(BaseSettings):
     log: Literal["text", "json"] = "text"
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    livekit_keys: Mapping[int, LiveKitKey] = Field(default={}, exclude=True)
     providers: Mapping[str, ProviderSettings] = Field(default={}, exclude=True)
     unknown_names: tuple[str, ...] = ()
 
@@ -134,9 +153,15 @@ def load_settings(env_file: str | Path | None = ".env") -> Settings:
     names = _all_names(env_file)
     return Settings(
         _env_file=env_file,  # pyright: ignore[reportCallIssue]
+        livekit_keys=_livekit_keys(names),
         providers=_providers(names),
         unknown_names=_unknown(names),
     )
+
+
+def referable_values(env_file: str | Path | None = ".env") -> Mapping[str, str]:
+    """What ``${NAME}`` in a file of trunks may stand for."""
+    return _all_names(env_file)
 
 
 def fork_environment() -> dict[str, str]:
@@ -159,6 +184,17 @@ def _all_names(env_file: str | Path | None) -> dict[str, str]:
     return {**{k: v for k, v in from_file.items() if v is not None}, **os.environ}
 
 
+def _livekit_keys(names: Mapping[str, str]) -> dict[int, LiveKitKey]:
+    places = {int(n.rpartition("_")[2]) for n in names if _FURTHER_KEY.fullmatch(n)}
+    return {
+        place: LiveKitKey(
+            names.get(f"LIVEKIT_API_KEY_{place}", ""),
+            SecretStr(names.get(f"LIVEKIT_API_SECRET_{place}", "")),
+        )
+        for place in sorted(places)
+    }
+
+
 def _providers(names: Mapping[str, str]) -> dict[str, ProviderSettings]:
     keys: dict[str, SecretStr] = {}
     urls: dict[str, str] = {}
@@ -179,7 +215,8 @@ def known_names() -> frozenset[str]:
     ours = {
         PREFIX + name.upper()
         for name, field in Settings.model_fields.items()
-        if field.validation_alias is None and name not in ("providers", "unknown_names")
+        if field.validation_alias is None
+        and name not in ("livekit_keys", "providers", "unknown_names")
     }
     return NAMES_OF_OTHERS | ours
 

@@ -34,20 +34,27 @@ from records.events import AnyEvent
 from records.outcomes import OUTCOMES
 from server.cli import main
 from server.openapi import DESCRIPTION
+from server.provision_file import Telephony
 from server.settings import known_names
 from services.provider_table import ACCESS_NAMES, PROVIDERS
 from transports.call_info import CallInfo
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXT = {page.relative_to(ROOT).as_posix(): page.read_text() for page in PAGES}
 ENV_EXAMPLE = (ROOT / ".env.example").read_text()
 
 FOREIGN_VARIABLES = {
     # Read by LiveKit's and the SIP bridge's containers or by the tests against a deployment.
     *("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_AGENT_NAME"),
+    *("LIVEKIT_URLS", "LIVEKIT_API_KEY_2", "LIVEKIT_API_SECRET_2"),
     *("LIVEKIT_WEBHOOK_LISTEN", "SIP_ADDRESS", "NOTIFY_SOCKET", "OPENAI_UPSTREAM_API_KEY"),
     "XDG_CACHE_HOME",
+}
+TRUNK_VARIABLES = {
+    name
+    for path in [ROOT / "docker" / "telephony.yaml", *(ROOT / "docker" / "trunks").glob("*.yaml")]
+    for name in re.findall(r"\$\{(\w+)\}", path.read_text())
 }
 PROVIDER_VARIABLES = {
     f"{name.upper()}_{suffix}" for name in ACCESS_NAMES for suffix in ("API_KEY", "BASE_URL", "URL")
@@ -76,6 +83,8 @@ def load_example(data: dict) -> object:
         return FlowConfig.model_validate(data)
     if "prompt_contains" in data:
         return Rules.model_validate(data)
+    if {"inbound_trunks", "outbound_trunks", "dispatch_rules"} & data.keys():
+        return Telephony.model_validate(data)
     if "trunks" in data or "rules" in data:
         return ExchangeConfig.model_validate(data)
     return BotConfig.model_validate(data)
@@ -88,7 +97,7 @@ def test_every_example_loads_by_its_strict_schema(text):
 
 def test_examples_of_every_kind_are_there():
     kinds = {type(load_example(yaml.safe_load(text))) for _, text in blocks("yaml")}
-    assert kinds == {BotConfig, FlowConfig, Rules, ExchangeConfig, Scenario}
+    assert kinds == {BotConfig, FlowConfig, Rules, ExchangeConfig, Scenario, Telephony}
 
 
 def test_the_bot_in_the_readme_is_the_shipped_one():
@@ -146,8 +155,9 @@ def test_every_relative_link_leads_somewhere(page):
 
 
 def test_the_index_names_every_page():
-    for page in (ROOT / "docs").glob("*.md"):
-        assert page.name == "index.md" or f"({page.name})" in TEXT["docs/index.md"]
+    for folder in ("docs", "docs/trunks"):
+        for page in (ROOT / folder).glob("*.md"):
+            assert page.name == "index.md" or f"({page.name})" in TEXT[f"{folder}/index.md"]
 
 
 @pytest.mark.parametrize("page", TEXT)
@@ -171,8 +181,8 @@ def variables(text: str) -> set[str]:
 @pytest.mark.parametrize("page", [*TEXT, ".env.example"])
 def test_every_variable_named_is_read_by_someone(page):
     text = ENV_EXAMPLE if page == ".env.example" else TEXT[page]
-    unknown = variables(text) - known_names() - PROVIDER_VARIABLES - FOREIGN_VARIABLES
-    assert not unknown
+    known = known_names() | PROVIDER_VARIABLES | TRUNK_VARIABLES | FOREIGN_VARIABLES
+    assert not variables(text) - known
 
 
 def test_every_setting_is_documented():
