@@ -7,6 +7,7 @@ from pipecat.flows import Flow
 from pipecat.processors.frame_processor import FrameProcessor
 
 from bots.config import BotConfig
+from bots.desks import Desks
 from records.event import Event
 from services.problem import Problem
 from transports.call_info import CallInfo
@@ -46,6 +47,15 @@ class Bot:
         return self.config.numbers
 
     @property
+    def tools(self) -> frozenset[str]:
+        """Names of the tools that its flow names."""
+        if self.flow is None:
+            return frozenset()
+        nodes = self.flow.config.nodes.values()
+        named = [f.name for node in nodes for f in node.functions]
+        return frozenset(named) | {f.name for f in self.flow.config.global_functions}
+
+    @property
     def talks(self) -> bool:
         """Whether it hears, thinks and speaks by providers."""
         return self.config.llm is not None
@@ -57,11 +67,13 @@ class Bots:
 
     Parameters:
         by_name: The bots that could be loaded.
+        desks: To whom they may hand a caller.
         problems: Everything that is wrong with any of them or their flows.
     """
 
     by_name: dict[str, Bot] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
+    desks: Desks = field(default_factory=Desks)
 
     def for_number(self, dialled: str) -> Bot | None:
         """The bot that answers a called number; None where nobody claims it."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from processors.two_step_start_strategy import BACKCHANNELS
 
@@ -10,6 +10,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length
 E164 = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 Spec = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+/[A-Za-z0-9._:/-]+$")]
 Word = Annotated[str, StringConstraints(to_lower=True)]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
 class _Keys(BaseModel):
@@ -57,6 +61,19 @@ class Interruptions(_Keys):
     )
 
 
+class Escalation(_Keys):
+    """When and to whom the bot hands a caller over.
+
+    Parameters:
+        to: Desk of ``desks.yaml``, or several: the first that is open is called.
+        on: ``asks_for_human`` gives the flow the tool ``transfer_to_human`` at every node;
+            ``key_0`` lets the caller press 0 at any moment.
+    """
+
+    to: Annotated[tuple[Name, ...], BeforeValidator(_listed), Field(min_length=1)]
+    on: tuple[Literal["asks_for_human", "key_0"], ...] = ("asks_for_human", "key_0")
+
+
 class Limits(_Keys):
     """Where a call ends by itself.
 
@@ -102,6 +119,7 @@ class BotConfig(_Keys):
         prompt: Markdown file beside the bot, for a bot without a flow.
         turns: When the caller's turn is over.
         interruptions: What speaking over the bot does.
+        escalation: When and to whom the bot hands a caller over; None: never by itself.
         limits: Where a call ends by itself.
         recording: Whether calls are recorded.
     """
@@ -117,6 +135,7 @@ class BotConfig(_Keys):
     prompt: str | None = None
     turns: Turns = Turns()
     interruptions: Interruptions = Interruptions()
+    escalation: Escalation | None = None
     limits: Limits = Limits()
     recording: Recording = Recording()
 

@@ -12,6 +12,9 @@ from pydantic import ValidationError
 from bots.bot import Bot, Bots
 from bots.bot_services import build_services
 from bots.config import BotConfig
+from bots.desks import FILE as DESKS_FILE
+from bots.desks import Desks, load_desks
+from bots.escalation import escalation_problems
 from bots.problems import read_yaml, validation_problems
 from flows.code_file import CodeFileError, load_code_file
 from flows.flow_file import flow_files, flow_names, load_flow
@@ -47,10 +50,13 @@ class BotLoader:
         self._providers = providers
         self._problems: list[Problem] = []
         self._flows: dict[str, Flow | None] = {}
+        self._desks = Desks()
 
     def load(self) -> Bots:
         """Read every ``*.yaml``, then check what they claim together."""
-        paths = sorted(self._bots_dir.glob("*.yaml"))
+        self._desks, problems = load_desks(self._bots_dir)
+        self._problems += problems
+        paths = sorted(p for p in self._bots_dir.glob("*.yaml") if p.name != DESKS_FILE)
         if not paths:
             remedy = "write one with `switchboard new NAME`"
             self._add(self._bots_dir, "", "holds no bot", remedy)
@@ -58,7 +64,7 @@ class BotLoader:
         self._check_numbers(bots)
         for name in flow_names(self._flows_dir):
             self._flow(name)  # a flow that no bot uses yet is checked as well
-        return Bots({bot.name: bot for bot in bots}, tuple(self._problems))
+        return Bots({bot.name: bot for bot in bots}, tuple(self._problems), self._desks)
 
     def _load_bot(self, path: Path) -> Bot | None:
         data, problems = read_yaml(path)
@@ -76,6 +82,7 @@ class BotLoader:
         flow = self._flow(config.flow, path) if config.flow else None
         self._check_name(path, config)
         self._check_services(path, config, code)
+        self._problems += escalation_problems(path, config, self._desks)
         if len(self._problems) == before:
             self._build_once(path, config)
         if len(self._problems) > before or (config.flow and flow is None):

@@ -20,6 +20,7 @@ from bots.phrase_processor import PhraseProcessor
 from bots.phrases import RATE_HZ
 from bots.turn_taking import turn_taking
 from processors.hush import HushProcessor
+from processors.caller_gate import CallerGate
 from processors.keypad import Keypad
 from processors.turn_models import TurnModels
 from processors.two_step_start_strategy import TwoStepStartStrategy
@@ -63,6 +64,7 @@ def build_pipeline(
     system: str | None = None,
     app_resources: object = None,
     keypad: Keypad | None = None,
+    caller_gate: CallerGate | None = None,
 ) -> CallPipeline:
     """Build the pipeline of one call; nothing connects before it runs.
 
@@ -77,6 +79,7 @@ def build_pipeline(
         system: System prompt; None where a flow sets it.
         app_resources: Reaches every tool.
         keypad: Takes the caller's keys; None makes one without a menu.
+        caller_gate: Keeps the caller from the bot while they wait for a person.
     """
     keypad = keypad or Keypad()
     if not bot.talks:
@@ -90,6 +93,7 @@ def build_pipeline(
         transport.input(),
         *taps,
         keypad,
+        *([caller_gate] if caller_gate else []),
         services.stt,
         pair.user(),
         services.llm,

@@ -1,0 +1,28 @@
+"""Checks a bot's ``escalation`` against the desks there are."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from bots.config import BotConfig
+from bots.desks import FILE, Desks
+from services.problem import Problem
+
+
+def escalation_problems(path: Path, config: BotConfig, desks: Desks) -> Iterator[Problem]:
+    """What keeps a bot from handing callers over as its file says."""
+    keys = config.escalation
+    if keys is None:
+        return
+    if config.tts is None:
+        remedy = "add stt, llm and tts, or remove it"
+        yield Problem(str(path), "escalation", "needs a bot that talks", remedy)
+    if "asks_for_human" in keys.on and config.prompt:
+        remedy = "write a flow, or `on: [key_0]`"
+        yield Problem(str(path), "escalation.on", "asks_for_human needs a flow", remedy)
+    for name in keys.to:
+        if name not in desks.by_name:
+            known = ", ".join(desks.by_name) or f"the desks of {FILE} (none yet)"
+            close = get_close_matches(name, desks.by_name, n=1)
+            remedy = f"did you mean '{close[0]}'?" if close else f"add it to {path.parent / FILE}"
+            yield Problem(str(path), "escalation.to", f"'{name}' is not one of {known}", remedy)
