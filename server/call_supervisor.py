@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from loguru import logger
@@ -12,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bots.job import CallJob
 from records.call_record import CallRecord
 from records.event import Event
-from records.events import EVENT, CallEnded, CallStarted, ErrorRaised
+from records.events import EVENT, Answered, CallEnded, CallStarted, ErrorRaised
 from records.log import EventLog
 from records.outcomes import Outcome
 from records.store import CallStore
@@ -81,6 +82,7 @@ class CallSupervisor:
         """
         self.job = job
         self.events: list[Event] = []
+        self._taken_at = datetime.now(UTC)
         self.saved = False
         self._around, self._limits, self._on_line_free = around, limits, on_line_free
         self._process: ForkedProcess | None = None
@@ -89,9 +91,21 @@ class CallSupervisor:
         self._recordings = [Path(job.recording_path)] if job.recording_path else []
 
     @property
-    def record(self) -> CallRecord | None:
+    def record(self) -> CallRecord:
         """What is known by now."""
-        return CallRecord.fold(self.events) if self.events else None
+        if self.events:
+            return CallRecord.fold(self.events)
+        job = self.job
+        called = job.dial.number if job.dial else ""
+        return CallRecord(
+            call_id=job.call_id,
+            direction=job.direction,
+            room=job.room,
+            bot=job.bot,
+            caller=called,
+            dialled=called,
+            started_at=self._taken_at,
+        )
 
     @property
     def ended(self) -> bool:
@@ -170,14 +184,17 @@ class CallSupervisor:
         status = self._process.status
         if self.ended or self._ending_as or (status is not None and status >= 0):
             return False
+        if self.job.dial and not any(isinstance(event, Answered) for event in self.events):
+            return False  # the phone that may still ring stops with its room
         return await self._around.rooms.has_caller(self.job.room)
 
     def _job_again(self) -> CallJob:
+        again = replace(self.job, dial=None)  # whoever was called is in the room
         if not self._recordings:
-            return self.job
+            return again
         second = self._recordings[0].with_suffix(".2.wav")
         self._recordings.append(second)
-        return replace(self.job, recording_path=str(second))
+        return replace(again, recording_path=str(second))
 
     def _too_long(self) -> None:
         logger.warning(f"The call reached {self._limits.max_call_secs:g} s: hanging up")

@@ -1,7 +1,6 @@
 """The calls that are running now."""
 
 import asyncio
-import secrets
 from collections.abc import Callable
 
 from loguru import logger
@@ -9,6 +8,8 @@ from loguru import logger
 from bots.job import CallJob
 from server.agent_worker import Assignment
 from server.call_supervisor import CallLimits, CallSupervisor, Surroundings
+from server.livekit_access import LiveKitAccess
+from server.placement import Placement, new_call_id, no_seat, open_room
 from server.seats import Seats
 from server.unfinished import RunningMarks
 
@@ -50,8 +51,8 @@ class Calls:
         return self._running.get(call_id)
 
     def start(self, assignment: Assignment) -> CallSupervisor:
-        """Begins a call at once; its seat was reserved before."""
-        call_id = secrets.token_hex(8)
+        """Begins a call that LiveKit gave us, at once; its seat was reserved before."""
+        call_id = new_call_id()
         job = CallJob(
             call_id=call_id,
             room=assignment.room,
@@ -62,15 +63,35 @@ class Calls:
             recording_path=str(self._marks.recordings(call_id)[0]),
         )
 
-        def line_free() -> None:
-            self._seats.release(assignment.job_id)
+        def finished(error: str) -> None:
+            self._by_job.pop(assignment.job_id, None)
+            self._on_finished(assignment.job_id, error)
 
-        call = CallSupervisor(job, self._around, self._limits, on_line_free=line_free)
-        self._running[call_id] = self._by_job[assignment.job_id] = call
-        task = asyncio.create_task(self._run(call, assignment.job_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        call = self._begin(job, assignment.job_id, finished)
+        self._by_job[assignment.job_id] = call
         return call
+
+    async def place(self, placement: Placement, access: LiveKitAccess) -> CallSupervisor:
+        """Begins a call of our own: takes a seat, makes the room, starts the bot.
+
+        Args:
+            placement: The call.
+            access: The LiveKit that carries it.
+
+        Raises:
+            PlacementError: ``server_full``, ``server_stopping``, ``livekit_unreachable`` or
+                ``livekit_refused``.
+        """
+        call_id, room = placement.call_id, placement.room
+        if self._seats.reserve(call_id, room):
+            raise no_seat(self._seats)
+        try:
+            token = await open_room(placement, access)
+        except BaseException:
+            self._seats.release(call_id)
+            raise
+        job = placement.job(access, token, str(self._marks.recordings(call_id)[0]))
+        return self._begin(job, call_id, lambda _: None)
 
     def terminated(self, job_id: str) -> None:
         """LiveKit ended the job: the bot left, or its room closed."""
@@ -87,7 +108,18 @@ class Calls:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _run(self, call: CallSupervisor, job_id: str) -> None:
+    def _begin(self, job: CallJob, seat: str, finished: Callable[[str], None]) -> CallSupervisor:
+        def line_free() -> None:
+            self._seats.release(seat)
+
+        call = CallSupervisor(job, self._around, self._limits, on_line_free=line_free)
+        self._running[job.call_id] = call
+        task = asyncio.create_task(self._run(call, seat, finished))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return call
+
+    async def _run(self, call: CallSupervisor, seat: str, finished: Callable[[str], None]) -> None:
         error = "not supervised"
         try:
             await self._mark(call.job)
@@ -96,10 +128,9 @@ class Calls:
             if call.saved:  # else the next server saves it from its events
                 self._marks.clear(record.call_id)
         finally:
-            self._seats.release(job_id)
+            self._seats.release(seat)
             self._running.pop(call.job.call_id, None)
-            self._by_job.pop(job_id, None)
-            self._on_finished(job_id, error)
+            finished(error)
 
     async def _mark(self, job: CallJob) -> None:
         try:
