@@ -69,6 +69,11 @@ class CallJob:
         """Leave secrets and private data out of logs."""
         return f"CallJob(call_id={self.call_id!r}, room={self.room!r}, bot={self.bot!r})"
 
+    @property
+    def awaited(self) -> bool:
+        """Whether the bot is ready before the other side is there."""
+        return self.dial is not None or self.call_type == "webrtc"
+
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "CallJob":
         """Read what ``dataclasses.asdict`` made of a job."""

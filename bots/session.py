@@ -14,6 +14,7 @@ from bots.ending import Ending, EndingGate
 from bots.event_listener import ListenedLog
 from bots.job import CallJob
 from bots.line_ends import ending_of_error, ending_of_line
+from bots.web_caller import CALLER_SECS, NOBODY_CAME, WebCaller
 from bots.witnesses import Witnesses
 from processors.turn_models import TurnModels
 from records.events import Answered, BotReady, CallEnded, CallerJoined, CallStarted, ErrorRaised
@@ -26,6 +27,7 @@ from transports.livekit_sip import LiveKitSIPTransport
 
 READY_SECS = 8.0
 ACTIVE_SECS = 30.0
+NEVER_ACTIVE = Ending("trunk_failure", "the answered call never became active")
 
 
 async def run_call(
@@ -55,7 +57,7 @@ async def run_call(
         data_dir: Folder for what tools keep between calls.
     """
     log = ListenedLog(log)
-    log.add(CallStarted, direction=job.direction, room=job.room)
+    log.add(CallStarted, direction=job.direction, room=job.room, call_type=job.call_type)
     gate = EndingGate()
     call = _Call(job, gate, bots, providers, phrases, models, log, data_dir)
     listening = asyncio.create_task(call.obey(commands))
@@ -98,9 +100,10 @@ class _Call:
             job.room,
             caller=job.caller or None,
             tap=self._witnesses.tap,
-            deaf=job.dial is not None,
+            deaf=job.awaited,
         )
         self._dialling = Dialling(job, job.dial, log) if job.dial else None
+        self._web = WebCaller(job) if job.call_type == "webrtc" else None
         self._listen()
 
     async def run(self) -> None:
@@ -120,6 +123,8 @@ class _Call:
         finally:
             if self._conversation:
                 await self._conversation.close(line_is_gone=self._line_is_gone)
+            if self._web:
+                await self._web.close()
             await self._transport.leave()
             if self._dialling:
                 await self._dialling.aclose()
@@ -160,7 +165,8 @@ class _Call:
             phrases=self._phrases,
             models=self._models,
             data_dir=self._data_dir,
-            observers=self._witnesses.observers,
+            log=self._log,
+            observers=[*self._witnesses.observers, *([self._web.observer] if self._web else [])],
             taps=self._witnesses.processors if bot.config.recording.keep else [],
         )
         self._witnesses.watch(self._conversation.pipeline.start)
@@ -169,10 +175,11 @@ class _Call:
         await self._answer(bot)
         if self._dialling and not await self._reach(self._dialling, bot):
             return
-        if not await self._gate.first(self._active.wait(), ACTIVE_SECS):
-            self._gate.close(Ending("trunk_failure", "the answered call never became active"))
+        wait_secs = CALLER_SECS if self._web else ACTIVE_SECS
+        if not await self._gate.first(self._active.wait(), wait_secs):
+            self._gate.close(NOBODY_CAME if self._web else NEVER_ACTIVE)
             return
-        if self._dialling:
+        if self._job.awaited:
             self._start_to_hear(bot)
         self._log.add(Answered)
         await self._conversation.open()
@@ -192,6 +199,10 @@ class _Call:
         if self._dialling:
             await self._transport.enter()
             return self._dialling.info
+        if self._web:
+            await self._transport.enter()
+            self._web.begin(self._transport)
+            return self._web.info
         return await self._transport.join()
 
     async def _reach(self, dialling: Dialling, bot: Bot) -> bool:
@@ -232,7 +243,7 @@ class _Call:
         return False
 
     async def _answer(self, bot: Bot) -> None:
-        if bot.config.recording.keep and not self._dialling:
+        if bot.config.recording.keep and not self._job.awaited:
             self._witnesses.start_recording()
         await self._transport.publish()
         ready_secs = round(time.monotonic() - self._began, 4)
@@ -251,9 +262,14 @@ class _Call:
             if self._dialling:
                 self._dialling.note_status(info.status)
 
+        @self._transport.event_handler("on_audio_track_subscribed")
+        async def on_audio_track_subscribed(*_):
+            if self._web:  # a phone's track is there before it is answered
+                self._active.set()
+
         @self._transport.event_handler("on_call_ended")
         async def on_call_ended(_, reason: str):
             self._line_is_gone.set()
-            ending = ending_of_line(reason)
+            ending = self._web.ending(reason) if self._web else ending_of_line(reason)
             if not self._dialling or not self._dialling.keeps(ending):
                 self._gate.close(ending)

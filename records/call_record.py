@@ -20,6 +20,7 @@ class CallRecord(BaseModel):
 
     Parameters:
         call_id: The call's id.
+        call_type: A phone, or a browser.
         room: The LiveKit room.
         bot: The bot that answered; None as long as, or because, no bot claims the number.
         bot_hash: Hash of the bot's files, so that one knows which version spoke.
@@ -54,6 +55,7 @@ class CallRecord(BaseModel):
 
     call_id: str
     direction: Literal["inbound", "outbound"] = "inbound"
+    call_type: Literal["sip", "webrtc"] = "sip"
     room: PrivateName = ""
     bot: str | None = None
     bot_hash: str = ""

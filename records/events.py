@@ -30,6 +30,7 @@ class CallStarted(Event):
 
     type: Literal["call_started"] = "call_started"
     direction: Literal["inbound", "outbound"] = "inbound"
+    call_type: Literal["sip", "webrtc"] = "sip"
     room: PrivateName
 
 

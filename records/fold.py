@@ -97,6 +97,7 @@ class Fold:
         match event:
             case CallStarted():
                 fields.update(direction=event.direction, room=event.room)
+                fields["call_type"] = event.call_type
             case CallerJoined():
                 fields.update(
                     caller=event.caller,

@@ -232,7 +232,10 @@ class CallSupervisor:
 
     async def _add(self, kind: type[Event], **fields) -> None:
         if not self.events and kind is not CallStarted:
-            await self._add(CallStarted, direction=self.job.direction, room=self.job.room)
+            job = self.job
+            await self._add(
+                CallStarted, direction=job.direction, room=job.room, call_type=job.call_type
+            )
         log = (
             EventLog.after(self.events[-1], _nowhere)
             if self.events

@@ -56,7 +56,8 @@ class CallerPresence:
 
         A full reconnect drops every participant without a reason and brings them back.
         """
-        if participant.disconnect_reason:
+        reason = participant.disconnect_reason
+        if reason and reason != rtc.DisconnectReason.DUPLICATE_IDENTITY:  # a page that joined again
             return True
         await asyncio.sleep(GONE_GRACE_SECS)
         if not self._connected.is_set():
