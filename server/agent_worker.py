@@ -42,6 +42,7 @@ class Assignment:
         token: Joins the room as ``identity``; a secret, good for 1 h.
         identity: The bot's identity: one a room, so that a second one replaces the first.
         metadata: The dispatch's metadata.
+        access: The LiveKit that gave it, with the key for what the call asks of its API.
     """
 
     job_id: str
@@ -49,7 +50,8 @@ class Assignment:
     url: str
     token: str
     identity: str
-    metadata: str = ""
+    metadata: str
+    access: LiveKitAccess
 
 
 class AgentWorker:
@@ -240,6 +242,7 @@ class AgentWorker:
                 token=assignment.token,
                 identity=f"bot-{job.room.name}",
                 metadata=job.metadata,
+                access=self._access,
             )
         )
 

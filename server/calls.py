@@ -61,6 +61,8 @@ class Calls:
             identity=assignment.identity,
             metadata=assignment.metadata,
             recording_path=str(self._marks.recordings(call_id)[0]),
+            api_key=assignment.access.api_key,
+            api_secret=assignment.access.api_secret.get_secret_value(),
         )
 
         def finished(error: str) -> None:

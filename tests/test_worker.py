@@ -18,6 +18,10 @@ SECRET = "secret-of-at-least-32-characters!"
 FULL = proto.WorkerStatus.WS_FULL
 
 
+def access_of(livekit: FakeLiveKit) -> LiveKitAccess:
+    return LiveKitAccess(livekit.url, "devkey", SecretStr(SECRET))
+
+
 class Desk:
     """A worker, its seats, and what it was told."""
 
@@ -26,7 +30,7 @@ class Desk:
         self.assigned: list[Assignment] = []
         self.terminated: list[str] = []
         self.worker = AgentWorker(
-            LiveKitAccess(livekit.url, "devkey", SecretStr(SECRET)),
+            access_of(livekit),
             self.seats,
             agent_name="switchboard",
             on_assigned=self.assigned.append,
@@ -76,7 +80,7 @@ async def test_an_offer_reserves_its_seat_before_the_answer(livekit, desk):
     assert update.status == proto.JobStatus.JS_RUNNING
     (assignment,) = desk.assigned
     assert assignment == Assignment(
-        "AJ_1", "room-1", livekit.url, "token", "bot-room-1", metadata="meta"
+        "AJ_1", "room-1", livekit.url, "token", "bot-room-1", "meta", access_of(livekit)
     )
 
 
