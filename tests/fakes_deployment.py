@@ -123,6 +123,21 @@ class Deployment:
         self._open.append(phone)
         return phone
 
+    def closes(self, opened: Any) -> None:
+        """Close something with the rest."""
+        self._open.append(opened)
+
+    async def outbound_trunk(self, address: str, **trunk: Any) -> str:
+        """Make a trunk to an address; returns its id."""
+        defaults = {"name": f"contract-{digits(8)}", "address": address, "numbers": ["+15550100"]}
+        made = await self.client.sip.create_outbound_trunk(
+            sip_pb.CreateSIPOutboundTrunkRequest(
+                trunk=sip_pb.SIPOutboundTrunkInfo(**{**defaults, **trunk})
+            )
+        )
+        self._lines.append(Line("", made.sip_trunk_id, ""))
+        return made.sip_trunk_id
+
     async def join(self, jwt: str, **options: Any) -> Client:
         client = await Client.join(self.url, jwt, **options)
         self._open.append(client.room)

@@ -29,7 +29,7 @@ class Phone:
         self.digits: list[str] = []
         self._changed = asyncio.Event()
         self._speech: list[np.ndarray] = []
-        self._clock: asyncio.Task[None] | None = None
+        self._clocks: list[asyncio.Task[None]] = []
         endpoint.on_message = self._on_message
 
     @classmethod
@@ -40,11 +40,15 @@ class Phone:
         call = self.endpoint.invite(
             f"sip:{number}@{address}", **{"from_user": "+15557777", **options}
         )
+        self.take_up(call, talk=talk)
+        return call
+
+    def take_up(self, call: SipCall, *, talk: bool = True) -> None:
+        """Listen to a call, and talk once it is up."""
         call.media.on_audio = lambda pcm, at: (self.heard.append(pcm), self._changed.set())
         call.media.on_digit = lambda digit: (self.digits.append(digit), self._changed.set())
         if talk:
-            self._clock = asyncio.create_task(self._talk(call))
-        return call
+            self._clocks.append(asyncio.create_task(self._talk(call)))
 
     def say(self, pcm: np.ndarray) -> None:
         self._speech += list(pcm[: len(pcm) // 160 * 160].reshape(-1, 160))
@@ -79,9 +83,9 @@ class Phone:
         return int(max((np.abs(frame.astype(int)).max() for frame in frames), default=0))
 
     async def close(self) -> None:
-        if self._clock:
-            self._clock.cancel()
-            await asyncio.gather(self._clock, return_exceptions=True)
+        for clock in self._clocks:
+            clock.cancel()
+        await asyncio.gather(*self._clocks, return_exceptions=True)
         await self.endpoint.close()
 
     async def _talk(self, call: SipCall) -> None:
