@@ -74,6 +74,19 @@ class Escalation(_Keys):
     on: tuple[Literal["asks_for_human", "key_0"], ...] = ("asks_for_human", "key_0")
 
 
+class Idle(_Keys):
+    """What happens to a caller who says nothing.
+
+    Parameters:
+        after_secs: Silence of this length is answered; 0 never does.
+        reprompts: Said one after the other, each after as much silence again; then a goodbye. None
+            takes the two of the bot's language.
+    """
+
+    after_secs: Annotated[float, Field(ge=0, le=600)] = 8.0
+    reprompts: tuple[str, ...] | None = None
+
+
 class Limits(_Keys):
     """Where a call ends by itself.
 
@@ -120,6 +133,7 @@ class BotConfig(_Keys):
         turns: When the caller's turn is over.
         interruptions: What speaking over the bot does.
         escalation: When and to whom the bot hands a caller over; None: never by itself.
+        idle: What happens to a caller who says nothing.
         limits: Where a call ends by itself.
         recording: Whether calls are recorded.
     """
@@ -136,6 +150,7 @@ class BotConfig(_Keys):
     turns: Turns = Turns()
     interruptions: Interruptions = Interruptions()
     escalation: Escalation | None = None
+    idle: Idle = Idle()
     limits: Limits = Limits()
     recording: Recording = Recording()
 

@@ -33,6 +33,7 @@ def phrases_of(bot: Bot) -> Iterator[str]:
     """What is kept for a bot."""
     if bot.config.greeting:
         yield bot.config.greeting
+    yield from bot.config.idle.reprompts or ()
     yield from sentences_for(bot.config.language)
 
 

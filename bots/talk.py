@@ -56,7 +56,8 @@ async def talk(
     gate, gone = EndingGate(), asyncio.Event()
     line = transport or local_audio_transport(phone=phone)
     _end_with(line, gate, gone)
-    witnesses = Witnesses(EventLog("talk", lambda event: _show(event, show)))
+    log = EventLog("talk", lambda event: _show(event, show))
+    witnesses = Witnesses(log)
     conversation = Conversation(
         bot,
         line,
@@ -66,6 +67,7 @@ async def talk(
         phrases=phrases,
         models=models,
         data_dir=data_dir,
+        log=log,
         observers=witnesses.observers,
         taps=[],
     )

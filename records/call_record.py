@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from records.dial import Dial
 from records.event import Event, PrivateName, PrivateNumber, PrivateText
+from records.far_end import FarEnd, Hold
 from records.fold import Fold
 from records.outcomes import Outcome
 from records.percentiles import Percentiles
@@ -43,6 +44,9 @@ class CallRecord(BaseModel):
         transfers: To whom the caller was handed, or was to be.
         messages: What the caller left for somebody.
         callbacks: Calls that the caller was promised.
+        far_end: Person or answering machine, for a bot that asks; else None.
+        holds: When the far end put the call on hold.
+        reminders: How often a silent caller was spoken to.
         recording: URI of the recording.
         recording_secs: Its length.
         tape: ``records.tape_report.TapeReport`` as a dictionary.
@@ -81,6 +85,9 @@ class CallRecord(BaseModel):
     transfers: list[TransferRecord] = []
     messages: list[Message] = []
     callbacks: list[Callback] = []
+    far_end: FarEnd | None = None
+    holds: list[Hold] = []
+    reminders: int = 0
     recording: str | None = None
     recording_secs: float | None = None
     tape: dict[str, Any] | None = None

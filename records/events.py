@@ -10,6 +10,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from records.event import Event, Private, PrivateName, PrivateNumber, PrivateText
+from records.far_end_events import (
+    BeepHeard,
+    CallerReminded,
+    CallerUnheard,
+    FarEndJudged,
+    HoldBegan,
+    HoldEnded,
+    MessageLeft,
+)
 from records.latency import TurnLatency
 from records.line_events import DialEnded, DialStarted, PhoneRang
 from records.outcomes import Outcome
@@ -238,7 +247,14 @@ AnyEvent = Annotated[
     | CallbackBooked
     | DialStarted
     | PhoneRang
-    | DialEnded,
+    | DialEnded
+    | HoldBegan
+    | HoldEnded
+    | CallerReminded
+    | CallerUnheard
+    | FarEndJudged
+    | BeepHeard
+    | MessageLeft,
     Field(discriminator="type"),
 ]
 

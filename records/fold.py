@@ -24,6 +24,7 @@ from records.events import (
     TurnEnded,
     TurnMeasured,
 )
+from records.far_end import FarEndFold
 from records.fold_transfers import TransferFold
 from records.heard import heard_by_turn
 from records.percentiles import Percentiles
@@ -48,6 +49,7 @@ class Fold:
         self._first_bot_sound: float | None = None
         self._dial = DialFold()
         self._handed_over = TransferFold()
+        self._far_end = FarEndFold()
 
     def take(self, event: Event) -> None:
         """Add one event.
@@ -67,6 +69,7 @@ class Fold:
         self._take_line(event)
         self._dial.take(event)
         self._handed_over.take(event)
+        self._far_end.take(event)
         self._take_talk(event)
         self._take_tape(event)
 
@@ -78,6 +81,7 @@ class Fold:
             **self._fields,
             **self._dial.fields(),
             **self._handed_over.fields(),
+            **self._far_end.fields(),
             "turns": turns,
             "tools": [ToolUse(**tool) for tool in self._tools.values()],
             "errors": self._errors,
