@@ -1,7 +1,7 @@
 """One bot talking on one line, from the start of its pipeline to the end of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -19,13 +19,15 @@ from pipecat.workers.runner import WorkerRunner
 
 from bots.bot import Bot
 from bots.ending import Ending, EndingGate, outcome_of
+from bots.escalation import ready_globals
 from bots.first_token_watch import FirstTokenWatch
 from bots.pipeline import CANCEL_SECS, build_pipeline
 from bots.provider_watch import ProviderWatch
 from bots.sentences import sentences_for
 from bots.silence_watch import SilenceWatch
 from bots.speaker import Speaker
-from flows.call_resources import CallResources
+from flows.call_resources import CallResources, TransferReport, no_transfer
+from processors.caller_gate import CallerGate
 from processors.keypad import Keypad
 from processors.idle_watch import IdleWatch
 from processors.turn_models import TurnModels
@@ -74,6 +76,8 @@ class Conversation:
         self._started = asyncio.Event()
         self._greeting: Frame | None = None
         self.keypad = Keypad()
+        self.caller_gate = CallerGate()
+        self.hand_over: Callable[[str, str], Awaitable[TransferReport]] = no_transfer
         self.pipeline = build_pipeline(
             bot,
             transport,
@@ -93,10 +97,14 @@ class Conversation:
                 call.dialled,
                 now,
                 self._end,
+                self._transfer,
+                log.add,
+                self._achieve,
                 keypad=self.keypad,
                 language=bot.config.language,
             ),
             keypad=self.keypad,
+            caller_gate=self.caller_gate,
         )
         self.worker = self.pipeline.worker
         self.speaker = Speaker(bot, self.worker, phrases)
@@ -196,7 +204,7 @@ class Conversation:
             worker=self.worker,
             llm=self.pipeline.llm,
             context_aggregator=self.pipeline.aggregators,
-            global_functions=flow.global_functions,
+            global_functions=[*flow.global_functions, *ready_globals(self.bot)],
         )
         manager.state.update(
             today=self._today(), caller=self._call.number, dialled=self._call.dialled
@@ -205,6 +213,12 @@ class Conversation:
 
     def _today(self) -> str:
         return self._now().strftime("%Y-%m-%d (%A)")
+
+    async def _transfer(self, desk: str, reason: str) -> TransferReport:
+        return await self.hand_over(desk, reason)
+
+    def _achieve(self, outcome: Outcome) -> None:
+        self._gate.achieved = outcome
 
     async def _on_silence(self, name: str) -> None:
         await self._watch.on_silence(name)

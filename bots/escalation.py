@@ -1,11 +1,15 @@
-"""Checks a bot's ``escalation`` against the desks there are."""
+"""What a bot's ``escalation`` asks for: checked against the desks, and given to its flow."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
+from pipecat.flows import FlowsDirectFunction
+
+from bots.bot import Bot
 from bots.config import BotConfig
 from bots.desks import FILE, Desks
+from flows.ready_tools import transfer_to_human
 from services.problem import Problem
 
 
@@ -26,3 +30,10 @@ def escalation_problems(path: Path, config: BotConfig, desks: Desks) -> Iterator
             close = get_close_matches(name, desks.by_name, n=1)
             remedy = f"did you mean '{close[0]}'?" if close else f"add it to {path.parent / FILE}"
             yield Problem(str(path), "escalation.to", f"'{name}' is not one of {known}", remedy)
+
+
+def ready_globals(bot: Bot) -> list[FlowsDirectFunction]:
+    """Tools that the bot's flow gets at every node, because ``asks_for_human`` wants them."""
+    keys = bot.config.escalation
+    wanted = keys is not None and "asks_for_human" in keys.on
+    return [transfer_to_human] if wanted and "transfer_to_human" not in bot.tools else []

@@ -12,6 +12,8 @@ from bots.conversation import Conversation
 from bots.dialling import Dialling
 from bots.ending import Ending, EndingGate
 from bots.event_listener import ListenedLog
+from bots.handover import Handover
+from bots.handover_setup import set_up_handover
 from bots.job import CallJob
 from bots.line_ends import ending_of_error, ending_of_line
 from bots.web_caller import CALLER_SECS, NOBODY_CAME, WebCaller
@@ -91,6 +93,7 @@ class _Call:
         self._bots, self._providers, self._phrases = bots, providers, phrases
         self._models, self._data_dir = models, data_dir
         self._conversation: Conversation | None = None
+        self._handover: Handover | None = None
         self._witnesses = Witnesses(log, job.recording_path)
         self._active = asyncio.Event()
         self._line_is_gone = asyncio.Event()
@@ -121,6 +124,8 @@ class _Call:
             self._gate.close(Ending("worker_lost", type(error).__name__))
             raise
         finally:
+            if self._handover:
+                await self._handover.close()
             if self._conversation:
                 await self._conversation.close(line_is_gone=self._line_is_gone)
             if self._web:
@@ -168,6 +173,18 @@ class _Call:
             log=self._log,
             observers=[*self._witnesses.observers, *([self._web.observer] if self._web else [])],
             taps=self._witnesses.processors if bot.config.recording.keep else [],
+        )
+        self._handover = set_up_handover(
+            self._job,
+            bot,
+            self._bots.desks,
+            self._conversation,
+            self._transport,
+            info,
+            self._gate,
+            self._log,
+            providers=self._providers,
+            phrases=self._phrases,
         )
         self._witnesses.watch(self._conversation.pipeline.start)
         if not await self._get_ready(self._conversation):

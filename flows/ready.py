@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from types import ModuleType
 
-from flows import keypad_tools
+from flows import keypad_tools, ready_tools
 
-MODULES: tuple[ModuleType, ...] = (keypad_tools,)
+MODULES: tuple[ModuleType, ...] = (keypad_tools, ready_tools)
 
 
 def with_ready_tools(code: object) -> list[object]:
