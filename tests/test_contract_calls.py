@@ -82,7 +82,7 @@ async def test_invite_names_the_caller_id_and_carries_headers(livekit):
 
 
 async def test_audio_flows_both_ways_once_the_call_is_up(out):
-    """livekit-sip outbound: the track is there at once; both sides hear each other from the 200 on."""
+    """livekit-sip outbound: the track is there at once; from the 200 on both sides are heard."""
     await out.up()
     (track, _, participant) = await out.bot.wait_for("track_subscribed")
     assert participant.identity == "phone"
