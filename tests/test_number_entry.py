@@ -34,7 +34,9 @@ def test_keys_make_a_number(keys, verdict, digits):
     assert (entry.verdict, entry.digits) == (verdict, digits)
 
 
-@pytest.mark.parametrize("keys, verdict", [("", "silent"), ("12", "too_short"), ("1234", "entered")])
+@pytest.mark.parametrize(
+    "keys, verdict", [("", "silent"), ("12", "too_short"), ("1234", "entered")]
+)
 def test_silence_ends_an_entry(keys, verdict):
     entry = keyed(keys)
     assert entry.wait(3.0) > 0
