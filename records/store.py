@@ -13,6 +13,7 @@ from records.database import StoreError, create_engine, database_url
 from records.event import Event
 from records.events import EVENT, AnyEvent
 from records.migrate import migrate
+from records.placed_calls import PlacedCalls
 from records.tables import calls, events, webhook_ids
 
 WEBHOOKS_KEPT = timedelta(days=7)
@@ -23,6 +24,9 @@ class CallStore:
 
     A call is there from its first event on, and ``calls`` and ``call`` always show what its events
     say: a saved record is used as long as nothing came after it, else the events are folded.
+
+    Parameters:
+        placed: Which calls were asked for.
     """
 
     def __init__(self, engine: AsyncEngine):
@@ -31,6 +35,7 @@ class CallStore:
         self._writes = engine.execution_options(writes=True)
         self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
         self._unsaved: set[str] = set()
+        self.placed = PlacedCalls(engine)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -64,3 +64,18 @@ webhook_ids = Table(
     Column("claimed_at", UtcDateTime, nullable=False),
     Index("webhook_ids_claimed_at", "claimed_at"),
 )
+
+placed_calls = Table(
+    "placed_calls",
+    metadata,
+    Column("call_id", String, primary_key=True),
+    Column("placed_at", UtcDateTime, nullable=False),
+    Column("api_key", String, nullable=False),
+    Column("number", String, nullable=False),
+    Column("bot", String, nullable=False),
+    Column("idempotency_key", String),
+    Column("request_hash", String, nullable=False),
+    Index("placed_calls_once", "api_key", "idempotency_key", unique=True),
+    Index("placed_calls_number", "number", "placed_at"),
+    Index("placed_calls_placed_at", "placed_at"),
+)
