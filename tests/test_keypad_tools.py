@@ -89,7 +89,7 @@ def till(tmp_path: Path) -> Bot:
 def press(phone: FakePhone, keys: str) -> None:
     for key in keys:
         code = "0123456789*#".index(key)
-        phone.room.emit("sip_dtmf_received", rtc.SipDTMF(code, key, phone.caller))
+        phone.room.emit("sip_dtmf_received", rtc.SipDTMF(code, key, phone.caller))  # pyright: ignore
 
 
 async def asked(phone: FakePhone, providers: FakeProviders, questions: int = 1) -> None:
@@ -183,7 +183,7 @@ async def test_a_card_number_is_charged_and_seen_by_nobody(till, tmp_path, log_l
             await phone.happened("keys_entered")
             press(phone, "9")  # a nervous finger
             await answers(phone, 2)
-            await until(lambda: any(heard))  # the line is open again
+            await until(lambda: sum(heard) > 25, 5)  # the line is open again
             assert heard.index(True) * 0.02 > 0.4
         phone.hang_up()
         await phone.over()
@@ -197,7 +197,7 @@ async def test_a_card_number_is_charged_and_seen_by_nobody(till, tmp_path, log_l
     began, ended = (phone.of(kind)[0].t - zero for kind in ("tool_called", "keys_entered"))
     assert caller[: int(began * rate_hz)].any()
     assert not caller[int((began + 0.1) * rate_hz) : int(ended * rate_hz)].any()
-    assert caller[int((ended + 0.6) * rate_hz) :].any()
+    assert caller[int((ended + 0.5) * rate_hz) :].any()
 
 
 async def test_keys_of_the_bot_are_sent_whole_and_paced(till, tmp_path):
@@ -255,7 +255,7 @@ def what_is_heard(stt: FakeSTT) -> list[bool]:
         heard.append(any(audio))
         yield None
 
-    stt.run_stt = run_stt
+    stt.run_stt = run_stt  # pyright: ignore
     return heard
 
 
