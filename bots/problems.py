@@ -10,9 +10,19 @@ from pydantic import BaseModel, ValidationError
 
 from services.problem import Problem
 
+_BOOL = "tag:yaml.org,2002:bool"
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without a key given twice."""
+
+class StrictLoader(yaml.SafeLoader):
+    """YAML without a key given twice, and with only ``true`` and ``false`` for truth.
+
+    ``on``, ``off``, ``yes`` and ``no`` are words, as in YAML 1.2.
+    """
+
+    yaml_implicit_resolvers = {
+        first: [(tag, r) for tag, r in found if tag != _BOOL or first in "tTfF"]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a second value for a key, which YAML itself would let win."""
@@ -30,7 +40,7 @@ class _StrictLoader(yaml.SafeLoader):
 def read_yaml(path: Path) -> tuple[Mapping[str, Any], list[Problem]]:
     """Read a mapping from a YAML file; problems instead of exceptions."""
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
+        data = yaml.load(path.read_text(encoding="utf-8"), StrictLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f"line {mark.line + 1}" if mark else ""

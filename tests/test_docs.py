@@ -22,7 +22,9 @@ from pipecat.frames.frames import InputDTMFFrame, TTSSpeakFrame
 from pipecat.tests.utils import run_test
 
 from bots.config import BotConfig
+from bots.desks import DeskFile
 from bots.loading import load_bots
+from bots.problems import StrictLoader
 from bots.scaffold import new_bot
 from flows.code_file import load_code_file
 from local.bench.__main__ import PARTS
@@ -79,6 +81,8 @@ def load_example(data: dict) -> object:
     """Judge a YAML example by the schema that its keys show."""
     if "steps" in data:
         return parse_scenario(data)
+    if "desks" in data:
+        return DeskFile.model_validate(data)
     if "initial_node" in data:
         return FlowConfig.model_validate(data)
     if "prompt_contains" in data:
@@ -92,17 +96,17 @@ def load_example(data: dict) -> object:
 
 @pytest.mark.parametrize("text", params(blocks("yaml")))
 def test_every_example_loads_by_its_strict_schema(text):
-    assert load_example(yaml.safe_load(text))
+    assert load_example(yaml.load(text, StrictLoader))
 
 
 def test_examples_of_every_kind_are_there():
-    kinds = {type(load_example(yaml.safe_load(text))) for _, text in blocks("yaml")}
+    kinds = {type(load_example(yaml.load(text, StrictLoader))) for _, text in blocks("yaml")}
     assert kinds == {BotConfig, FlowConfig, Rules, ExchangeConfig, Scenario, Telephony}
 
 
 def test_the_bot_in_the_readme_is_the_shipped_one():
-    (shown,) = [yaml.safe_load(text) for where, text in blocks("yaml") if "README" in where]
-    shipped = yaml.safe_load((ROOT / "bots" / "receptionist.yaml").read_text())
+    (shown,) = [yaml.load(text, StrictLoader) for where, text in blocks("yaml") if "README" in where]
+    shipped = yaml.load((ROOT / "bots" / "receptionist.yaml").read_text(), StrictLoader)
     assert shown.items() <= shipped.items()
 
 

@@ -54,7 +54,8 @@ class SlotRule(_Strict):
     """Something the caller has to tell.
 
     Parameters:
-        type: What kind of thing; it decides how it is found and spoken.
+        type: What kind of thing; it decides how it is found and spoken. ``text`` is all that the
+            caller says when asked for it.
         ask: The question for it.
         earliest: For a time: what "seven" can mean at the earliest, ``HH:MM``.
         latest: And at the latest.
@@ -62,7 +63,7 @@ class SlotRule(_Strict):
         choose: Said when the caller says yes to several.
     """
 
-    type: Literal["date", "time", "count", "name", "digits"]
+    type: Literal["date", "time", "count", "name", "digits", "text"]
     ask: Sentences
     earliest: str = "08:00"
     latest: str = "21:59"

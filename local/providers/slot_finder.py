@@ -42,6 +42,8 @@ class SlotFinder:
                     values[name] = found.value
                     text = found.cut_from(text)
         for name in wanted:
+            if self.rules[name].type == "text" and name == context.asked and text:
+                values[name] = said.strip()
             if self.rules[name].type == "name":
                 asked = name == context.asked and not values and context.plain_names
                 if found := find_name(said, asked=asked):
