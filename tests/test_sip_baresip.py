@@ -1,114 +1,15 @@
 """Against a SIP stack nobody here wrote: baresip as caller and as callee."""
 
 import asyncio
-import socket
 
 import numpy as np
 import pytest
 
-from local.sip.call import SipCall
 from local.sip.endpoint import SipEndpoint
 from local.sip.pacer import PacedSender
-
-baresip = pytest.importorskip("baresip", reason="baresip-python is not installed")
+from tests.fakes_baresip import Foreign, closed, loudness, pitch, pump, within
 
 TONE = (8000 * np.sin(2 * np.pi * 440 / 8000 * np.arange(8000))).astype(np.int16)
-BLOCK = 320
-
-
-async def within(waiting, secs: float = 8.0):
-    async with asyncio.timeout(secs):
-        return await waiting
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-class Foreign:
-    """One baresip runtime, and our endpoint beside it."""
-
-    def __init__(self):
-        self.port = free_port()
-        self.runtime = baresip.Runtime()
-        self.calls: asyncio.Queue[SipCall] = asyncio.Queue()
-
-    async def __aenter__(self) -> "Foreign":
-        config = baresip.Config(
-            net_interface="127.0.0.1",
-            max_concurrent_calls=None,
-            native_log_level="error",
-            expose_headers=("X-Tenant",),
-            extra_config_text=f"sip_listen 127.0.0.1:{self.port}\nrtp_ports 42000-42999\n"
-            "audio_jitter_buffer_type off\njitter_buffer_type off\n",
-        )
-        await self.runtime.start(config)
-        self.ours = await SipEndpoint.open(on_invite=self._take)
-        return self
-
-    async def __aexit__(self, *_):
-        await self.ours.close()
-        await self.runtime.close()
-
-    async def _take(self, call: SipCall) -> None:
-        self.calls.put_nowait(call)
-
-    async def agent(self, user: str = "human", **kwargs):
-        account = baresip.Account(
-            user, f"127.0.0.1:{self.port}", kwargs.pop("password", ""), reg_interval=0, **kwargs
-        )
-        return await baresip.UserAgent.create(self.runtime, account, transfer_policy="auto")
-
-    def uri(self, user: str = "+15550100") -> str:
-        return f"sip:{user}@127.0.0.1:{self.ours.address[1]}"
-
-    async def answering_agent(self, **kwargs) -> asyncio.Queue:
-        """An agent whose calls, once answered, wait in the queue."""
-        agent = await self.agent(**kwargs)
-        answered: asyncio.Queue = asyncio.Queue()
-
-        async def answer(call) -> None:
-            await call.answer()
-            answered.put_nowait(call)
-
-        tasks = []
-        agent.on_incoming(lambda call: tasks.append(asyncio.create_task(answer(call))))
-        return answered
-
-    async def call_to_human(self, **kwargs):
-        answered = await self.answering_agent()
-        here = self.ours.invite(f"sip:human@127.0.0.1:{self.port}", from_user="ann", **kwargs)
-        await within(here.wait_answered())
-        there = await within(answered.get())
-        await there.wait_established(8)
-        return here, there
-
-
-async def pump(call, secs: float, pcm: np.ndarray | None = None) -> np.ndarray:
-    """Let a baresip call speak (a tone, or nothing) and listen for so long."""
-    loop = asyncio.get_running_loop()
-    due, heard = loop.time(), []
-    if pcm is not None:
-        # A cushion, so that this test's own delays leave no hole.
-        call.audio.write(pcm[:800].tobytes())
-    for start in range(0, int(secs * 8000), 160):
-        if pcm is not None:
-            call.audio.write(pcm[start % len(pcm) :][:160].tobytes())
-        heard.append(call.audio.read(BLOCK * 10))
-        due += 0.02
-        await asyncio.sleep(max(0.0, due - loop.time()))
-    return np.frombuffer(b"".join(heard), np.int16)
-
-
-def loudness(pcm: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(pcm.astype(float) ** 2))) if len(pcm) else 0.0
-
-
-def pitch(pcm: np.ndarray) -> float:
-    spectrum = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm))))
-    return float(np.argmax(spectrum) * 8000 / len(pcm))
 
 
 @pytest.fixture
@@ -173,14 +74,6 @@ async def test_baresip_calls_us_with_headers_and_we_hang_up(foreign):
     sender.stop()
     await here.hangup()
     await within(closed(there))
-
-
-async def closed(call) -> None:
-    """Wait until a baresip call is over."""
-    done = asyncio.Event()
-    call.on(lambda event: done.set() if call.state is baresip.CallState.CLOSED else None)
-    if call.state is not baresip.CallState.CLOSED:
-        await done.wait()
 
 
 async def test_baresip_is_held_and_taken_back(foreign):
