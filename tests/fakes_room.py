@@ -32,15 +32,17 @@ class FakeLocalParticipant:
 
     def __init__(self, room: "FakeRoom"):
         self.room = room
-        self.digits: list[tuple[float, str]] = []
+        self.digits: list[tuple[float, str, str]] = []
         self.tracks: list[rtc.LocalAudioTrack] = []
 
     async def publish_track(self, track, options) -> None:
         self.tracks.append(track)
         await asyncio.sleep(0)
 
-    async def publish_dtmf(self, *, code: int, digit: str) -> None:
-        self.digits.append((asyncio.get_running_loop().time(), digit))
+
+async def fake_publish_key(participant: FakeLocalParticipant, key: str, to: str) -> None:
+    """Patch it in: ``monkeypatch.setattr(livekit_sip_client, "publish_key", fake_publish_key)``."""
+    participant.digits.append((asyncio.get_running_loop().time(), key, to))
 
 
 class FakeRoom(EventEmitter):

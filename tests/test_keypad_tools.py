@@ -20,8 +20,9 @@ from bots.bot import Bot
 from bots.loading import load_bots
 from flows.spoken_digits import read_back
 from records.wav import read_stereo
-from tests.fakes_room import FakeRoom, until
+from tests.fakes_room import FakeRoom, fake_publish_key, until
 from tests.fakes_session import FakePhone, FakeProviders, FakeSTT, a_call
+from transports import livekit_sip_client
 
 logger.remove()
 
@@ -69,6 +70,7 @@ async def charge(flow_manager):
 @pytest.fixture(autouse=True)
 def fake_room(monkeypatch):
     monkeypatch.setattr(rtc, "Room", FakeRoom)
+    monkeypatch.setattr(livekit_sip_client, "publish_key", fake_publish_key)
     FakeRoom.present, FakeRoom.instances, FakeRoom.refuse = [], [], None
 
 
@@ -211,7 +213,7 @@ async def test_keys_of_the_bot_are_sent_whole_and_paced(till, tmp_path):
         await until(lambda: len(digits) == 3, 5)
         phone.hang_up()
         await phone.over()
-    assert "".join(digit for _, digit in digits) == "12#"
+    assert [(key, to) for _, key, to in digits] == [(c, "sip_caller") for c in "12#"]
 
 
 @pytest.mark.parametrize(

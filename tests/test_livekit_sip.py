@@ -18,8 +18,8 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
-from tests.fakes_room import FakeParticipant, FakeRoom, running_call, until
-from transports import caller_presence
+from tests.fakes_room import FakeParticipant, FakeRoom, fake_publish_key, running_call, until
+from transports import caller_presence, livekit_sip_client
 from transports.caller_audio import CallerAudio
 from transports.line_error import LineError
 from transports.livekit_sip import LiveKitSIPTransport
@@ -40,6 +40,7 @@ logger.remove()
 def fake_room(monkeypatch):
     """The class that stands in for ``rtc.Room``."""
     monkeypatch.setattr(rtc, "Room", FakeRoom)
+    monkeypatch.setattr(livekit_sip_client, "publish_key", fake_publish_key)
     FakeRoom.present, FakeRoom.instances, FakeRoom.refuse = [], [], None
     return FakeRoom
 
@@ -251,8 +252,8 @@ async def test_every_digit_is_sent_and_paced():
         await worker.queue_frame(OutputDTMFUrgentFrame(buttons=buttons))
         digits = transport.room.local_participant.digits
         await until(lambda: len(digits) == 3)
-        assert "".join(d for _, d in digits) == "42#"
-        assert all(b[0] - a[0] >= 0.24 for a, b in zip(digits, digits[1:], strict=False))
+        assert [(key, to) for _, key, to in digits] == [(c, "sip_caller") for c in "42#"]
+        assert all(b[0] - a[0] >= 0.5 for a, b in zip(digits, digits[1:], strict=False))
 
 
 async def test_a_goodbye_is_played_to_its_end():

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from livekit import api, rtc
+from pipecat.frames.frames import OutputDTMFUrgentFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.workers.runner import WorkerRunner
@@ -156,6 +157,17 @@ async def test_a_key_pressed_in_the_room_reaches_the_bot(exchange, caller):
         await caller.room.local_participant.publish_dtmf(code=5, digit="5")
         async with asyncio.timeout(5):
             assert (await pressed)["digit"] == "5"
+
+
+async def test_keys_of_the_bot_reach_the_caller_and_no_other_leg(exchange, caller):
+    consulted = await Client.join(exchange.url, token("sip_desk", kind="sip"))
+    async with answering(exchange) as bot:
+        await bot.worker.queue_frame(OutputDTMFUrgentFrame.from_string("4#"))
+        await caller.wait_for("sip_dtmf_received", 2)
+    await consulted.leave()
+    heard = [(args[0].code, args[0].digit) for args in caller.of("sip_dtmf_received")]
+    assert heard == [(4, "4"), (11, "#")]
+    assert not consulted.of("sip_dtmf_received")
 
 
 async def test_attributes_that_change_are_told(exchange, caller):

@@ -39,7 +39,8 @@ CALLER_SECS = 3.0
 PLAYOUT_SECS = 5.0
 # What the SIP bridge still holds once our own queue is empty.
 LINE_TAIL_SECS = 0.25
-DTMF_GAP_SECS = 0.25
+# The bridge plays a digit for 0.26 s and begins the next one 0.54 s after it.
+DTMF_STEP_SECS = 0.55
 KEYS = frozenset(KeypadEntry)
 
 
@@ -118,7 +119,7 @@ class SIPOutputTransport(LiveKitOutputTransport):
         try:
             for i, button in enumerate(frame.buttons or []):
                 if i:
-                    await asyncio.sleep(DTMF_GAP_SECS)
+                    await asyncio.sleep(DTMF_STEP_SECS)
                 await self._client.send_dtmf(button.value)
         except PublishDTMFError as e:
             await self.push_error("Digits were not sent", exception=e)

@@ -12,7 +12,6 @@ from livekit.rtc.participant import PublishTrackError
 from loguru import logger
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.transports.livekit.transport import (
-    DTMF_CODE_MAP,
     LiveKitCallbacks,
     LiveKitParams,
     LiveKitTransportClient,
@@ -25,6 +24,7 @@ from transports.caller_audio import CallerAudio
 from transports.caller_presence import CallerPresence
 from transports.line_error import LineError
 from transports.pausable_source import PausableSource, PlayoutTap
+from transports.sip_digits import publish_key
 
 
 class LiveKitSIPClient(LiveKitTransportClient):
@@ -165,14 +165,13 @@ class LiveKitSIPClient(LiveKitTransportClient):
             logger.info(f"{self}: published in {self.room_name}")
 
     async def send_dtmf(self, digit: str) -> None:
-        """Sends one digit to the phone.
+        """Sends one digit to the caller's phone, and to no other leg of the room.
 
         Raises:
             PublishDTMFError: If the room refuses it.
         """
         if self._connected:
-            code = DTMF_CODE_MAP[digit]
-            await self.room.local_participant.publish_dtmf(code=code, digit=digit)
+            await publish_key(self.room.local_participant, digit, self.caller.identity)
 
     async def disconnect(self) -> None:
         """Leaves the room and releases every native handle; idempotent."""
