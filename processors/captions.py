@@ -61,7 +61,9 @@ class CaptionObserver(BaseObserver):
         self._last_frame = 0
 
     async def on_push_frame(self, data: FramePushed) -> None:
-        """Tell what this frame adds to the captions."""
+        """Tell what this frame adds to the captions; of a broadcast, one of the two."""
+        if data.direction != FrameDirection.DOWNSTREAM:
+            return
         frame = data.frame
         match frame:
             case TTSTextFrame() if isinstance(data.source, BaseOutputTransport):
@@ -72,7 +74,7 @@ class CaptionObserver(BaseObserver):
                 self._caller_says(frame)
             case LLMContextUserTurnFrame() if self._is_new(frame):
                 self._caller_said(frame.text)
-            case BotStoppedSpeakingFrame() if data.direction == FrameDirection.DOWNSTREAM:
+            case BotStoppedSpeakingFrame():
                 self._bot_ended(self._bot_text)
             case InterruptionFrame():
                 self._bot_ended(self._bot_text + CUT_OFF)
