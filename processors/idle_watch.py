@@ -15,7 +15,6 @@ from pipecat.frames.frames import (
     InputDTMFFrame,
     InterimTranscriptionFrame,
     InterruptionFrame,
-    LLMContextFrame,
     LLMFullResponseEndFrame,
     LLMFullResponseStartFrame,
     TranscriptionFrame,
@@ -33,7 +32,6 @@ BEGINS: dict[type[Frame], str] = {
     BotStartedSpeakingFrame: "bot",
     VADUserStartedSpeakingFrame: "voice",
     UserStartedSpeakingFrame: "turn",
-    LLMContextFrame: "thinking",
     LLMFullResponseStartFrame: "thinking",
 }
 ENDS: dict[type[Frame], str] = {
