@@ -150,8 +150,8 @@ class DeskLine:
             await self._release(sid)
         if room is None:
             return
-        await self._control.delete_room(self._name)
         await room.disconnect()
+        await self._control.delete_room(self._name)
         if source:
             await source.aclose()
 

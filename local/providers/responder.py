@@ -8,6 +8,7 @@ from typing import Any
 
 from loguru import logger
 
+from local.providers.call_summary import summary_of, wants_summary
 from local.providers.dialogue import Dialogue
 from local.providers.message_history import History, read_history
 from local.providers.openai_messages import Answer
@@ -59,6 +60,8 @@ class Responder:
     def answer(self, conversation: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
         """What to say, or which tool to call, next."""
         self._refresh()
+        if wants_summary(conversation):
+            return Answer(summary_of(conversation))
         history = read_history(conversation, self._today())
         script = next((s for s in self._scripts if s.rules.prompt_contains in history.prompt), None)
         if script is None:
