@@ -216,6 +216,31 @@ def test_two_tracks_are_mixed_on_the_tick():
     assert ear.peak() > 8000
 
 
+def test_mixed_track_that_came_in_a_burst_does_not_stay_late():
+    ear = Listener()
+    silence, quiet, sound = ear.packets(0, 400), ear.packets(0, 400), ear.packets(8000, 400)
+    for n in range(300):
+        ear.audio.on_packet("TR_a", silence[n], n * 0.02)
+        for k in range(5) if n == 0 else [n + 4]:
+            ear.audio.on_packet("TR_b", (sound if n >= 290 else quiet)[k], n * 0.02)
+        ear.audio.tick(n * 0.02)
+        if n == 292:
+            assert ear.peak(1) > 500
+    assert ear.peak(12) > 6000
+
+
+def test_frames_that_waited_to_be_mixed_are_heard_before_what_follows():
+    ear = Listener()
+    one, two = ear.packets(5000, 60), ear.packets(5000, 10)
+    for n in range(60):
+        ear.audio.on_packet("TR_a", one[n], n * 0.02)
+        if n < 10:
+            ear.audio.on_packet("TR_b", two[n], n * 0.02)
+        if n > 2:
+            ear.audio.tick(n * 0.02)
+    assert len(ear.frames) == 60
+
+
 def test_track_that_runs_fast_loses_frames_instead_of_growing_late():
     ear = Listener()
     for n, packet in enumerate(ear.packets(8000, 60)):

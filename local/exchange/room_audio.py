@@ -12,7 +12,9 @@ from local.sip.concealment import Concealer
 FRAME_SECS = 0.02
 _AUDIBLE_SECS = 0.3
 _MAX_CONCEALED = 3
-_MAX_QUEUED = 5
+# What waits to be mixed: at most, and what may stay there for a second before a frame is dropped.
+_MAX_QUEUED, _MAX_STANDING = 5, 1
+_STANDING_TICKS = 50
 # How many frames the line may be behind its clock before silence fills it, or ahead of it before a
 # frame is dropped: the bot's clock and this one are not the same.
 _MAX_BEHIND, _MAX_AHEAD = 3, 4
@@ -26,6 +28,7 @@ class _Voice:
         self.sequence: int | None = None
         self.heard_at = 0.0
         self.queue: deque[np.ndarray] = deque(maxlen=_MAX_QUEUED)
+        self._taken, self._standing = 0, _MAX_QUEUED
 
     def frames(self, packet: RtpPacket) -> list[np.ndarray]:
         """Decode a packet; lost ones before it are concealed, late ones dropped."""
@@ -41,6 +44,18 @@ class _Voice:
             self.concealer.heard(frame)
             frames.append(frame)
         return frames
+
+    def take(self) -> np.ndarray | None:
+        """Return the next frame to mix; a queue that never empties is shortened."""
+        if not self.queue:
+            return None
+        self._standing = min(self._standing, len(self.queue) - 1)
+        self._taken += 1
+        if self._taken % _STANDING_TICKS == 0:
+            if self._standing > _MAX_STANDING:
+                self.queue.popleft()
+            self._standing = _MAX_QUEUED
+        return self.queue.popleft()
 
 
 class RoomAudio:
@@ -74,7 +89,9 @@ class RoomAudio:
         if self._audible(now) > 1:
             voice.queue.extend(frames)
             return
-        for frame in frames:
+        waiting = list(voice.queue)
+        voice.queue.clear()
+        for frame in waiting + frames:
             if self._sent - self._due(now) > _MAX_AHEAD:
                 self.dropped += 1
             else:
@@ -87,7 +104,8 @@ class RoomAudio:
     def tick(self, now: float) -> None:
         """Mix what waits, or fill a gap with silence."""
         if self._audible(now) > 1:
-            waiting = [voice.queue.popleft() for voice in self._voices.values() if voice.queue]
+            frames = [voice.take() for voice in self._voices.values()]
+            waiting = [frame for frame in frames if frame is not None]
             if waiting:
                 mixed = np.sum(waiting, axis=0, dtype=np.int32)
                 self._pass(np.clip(mixed, -32768, 32767).astype(np.int16))
