@@ -5,15 +5,26 @@ Source: RFC 9457 (``application/problem+json``).
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
+
+KIND_PREFIX = "urn:switchboard:problem:"
 
 
 class ApiProblem(Exception):
     """Ends a request with an error."""
 
     def __init__(
-        self, status: int, title: str, detail: str = "", *, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        title: str,
+        detail: str = "",
+        *,
+        code: str = "",
+        retry_after_secs: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
     ):
         """Initialize the problem.
 
@@ -21,19 +32,30 @@ class ApiProblem(Exception):
             status: The HTTP status.
             title: The kind of problem.
             detail: What is wrong with this request, and what to do.
+            code: The kind of problem for programs, where there are several of one status.
+            retry_after_secs: When the same request may succeed; also a header.
             headers: Further headers of the answer.
+            more: Further members of the answer.
         """
         super().__init__(f"{status} {title}: {detail}")
         self.status, self.title, self.detail = status, title, detail
-        self.headers = dict(headers or {})
+        self.code, self.retry_after_secs = code, retry_after_secs
+        self.headers, self.more = dict(headers or {}), dict(more or {})
+        if retry_after_secs is not None:
+            self.headers["Retry-After"] = str(retry_after_secs)
 
     def response(self, path: str) -> web.Response:
         """The answer to a request for ``path``."""
-        body = {"type": "about:blank", "title": self.title, "status": self.status}
+        kind = f"{KIND_PREFIX}{self.code}" if self.code else "about:blank"
+        body = {"type": kind, "title": self.title, "status": self.status}
         if self.detail:
             body["detail"] = self.detail
+        if self.code:
+            body["code"] = self.code
+        if self.retry_after_secs is not None:
+            body["retry_after_secs"] = self.retry_after_secs
         return web.Response(
-            text=json.dumps({**body, "instance": path}),
+            text=json.dumps({**body, **self.more, "instance": path}),
             status=self.status,
             content_type="application/problem+json",
             headers=self.headers,

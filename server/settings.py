@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "SWITCHBOARD_"
+NUMBER_PATTERNS = r"^(\+[0-9]{1,15}\*?|[, ])*$"
 _FURTHER_KEY = re.compile(r"LIVEKIT_API_(?:KEY|SECRET)_[2-9]")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -78,6 +79,13 @@ class Settings(BaseSettings):
         warm_calls: Call processes kept ready.
         max_call_secs: No call lasts longer, whatever its bot allows.
         drain_secs: How long SIGTERM waits for running calls.
+        call_countries: Countries that may be called, ISO 3166; ``*`` all, "" none.
+        call_allowed: Numbers, or beginnings with ``*``, that may be called beyond those.
+        call_blocked: Numbers, or beginnings with ``*``, that are never called.
+        call_trunk: Outbound trunk unless a request names one; "" is the only one there is.
+        calls_per_number: Calls to one number within an hour; 0 is no limit.
+        calls_per_minute: Calls that one API key may ask for within a minute; 0 is no limit.
+        calls_per_trunk: Outgoing calls at the same time over one trunk; 0 is no limit.
     """
 
     model_config = SettingsConfigDict(
@@ -104,6 +112,15 @@ class Settings(BaseSettings):
     warm_calls: int = Field(2, ge=0)
     max_call_secs: float = Field(3600.0, gt=0)
     drain_secs: float = Field(900.0, ge=0)
+
+    call_countries: str = Field("", pattern=r"^([A-Za-z]{2}|001|\*|[, ])*$")
+    call_allowed: str = Field("", pattern=NUMBER_PATTERNS)
+    call_blocked: str = Field("", pattern=NUMBER_PATTERNS)
+    call_trunk: str = ""
+    calls_per_number: int = Field(5, ge=0)
+    calls_per_minute: int = Field(60, ge=0)
+    calls_per_trunk: int = Field(10, ge=0)
+
     log: Literal["text", "json"] = "text"
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
