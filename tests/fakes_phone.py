@@ -53,6 +53,11 @@ class Phone:
     def say(self, pcm: np.ndarray) -> None:
         self._speech += list(pcm[: len(pcm) // 160 * 160].reshape(-1, 160))
 
+    def fall_silent(self) -> None:
+        """Send no audio any more, not even silence."""
+        for clock in self._clocks:
+            clock.cancel()
+
     def responses(self) -> list[tuple[int, str]]:
         """Status and phrase of every response to an INVITE."""
         return [

@@ -606,6 +606,15 @@ async def test_phone_that_holds_is_answered_as_if_it_did_not(livekit):
     await call.call.hold(False)
 
 
+async def test_trunk_says_how_long_the_phone_may_send_nothing(livekit):
+    """livekit-sip media.media_timeout: BYE, hangup, CLIENT_INITIATED, once no RTP came for it."""
+    call = await livekit.answered(trunk={"media": sip_pb.SIPMediaConfig(media_timeout=secs(1))})
+    call.phone.fall_silent()
+    async with asyncio.timeout(5):
+        assert (await call.call.wait_ended()).by == "remote"
+    assert await call.caller_gone() == "CLIENT_INITIATED"
+
+
 # Trunks
 
 

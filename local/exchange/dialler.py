@@ -44,6 +44,7 @@ class Way:
     attributes_to_headers: Mapping[str, str]
     include_headers: pb.SIPHeaderOptions
     numbers: tuple[str, ...]
+    media_timeout_secs: float
 
     @classmethod
     def of_trunk(cls, trunk: pb.SIPOutboundTrunkInfo) -> "Way":
@@ -60,6 +61,7 @@ class Way:
             attributes_to_headers=dict(trunk.attributes_to_headers),
             include_headers=trunk.include_headers,
             numbers=tuple(trunk.numbers),
+            media_timeout_secs=secs(trunk.media.media_timeout),
         )
 
     @classmethod
@@ -77,6 +79,7 @@ class Way:
             attributes_to_headers=dict(config.attributes_to_headers),
             include_headers=pb.SIP_NO_HEADERS,
             numbers=(),
+            media_timeout_secs=0.0,
         )
 
 
@@ -190,6 +193,7 @@ class Dialler:
             attributes_to_headers=way.attributes_to_headers,
             headers_to_attributes=way.headers_to_attributes,
             include_headers=request.include_headers or way.include_headers,
+            media_timeout_secs=secs(request.media.media_timeout) or way.media_timeout_secs,
         )
 
 

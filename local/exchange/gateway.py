@@ -19,6 +19,7 @@ from local.exchange.registrar import PhoneAccount, Registrar
 from local.exchange.rooms import Rooms
 from local.exchange.sip_attributes import call_attributes
 from local.exchange.sip_behaviour import CODECS, sip_behaviour
+from local.exchange.sip_requests import secs
 from local.exchange.trunks import Dialled, Telephony, identity, room_name
 from local.sip.call import SipCall
 from local.sip.digest import DigestServer
@@ -143,7 +144,7 @@ class SipGateway:
             attributes=call_attributes(call, dialled, trunk, rule),
         )
         logger.info(f"{participant}: call from {dialled.source} rings")
-        self.calls.begin(IncomingCall(call, participant, self._terms(trunk)))
+        self.calls.begin(IncomingCall(call, participant, self._terms(trunk, rule)))
 
     def _ignore(self, call: SipCall, why: str) -> None:
         logger.warning(f"{call}: ignored after one 180, as livekit-sip does: {why}")
@@ -151,13 +152,14 @@ class SipGateway:
             call.ringing()
         call.ignore()
 
-    def _terms(self, trunk: pb.SIPInboundTrunkInfo) -> CallTerms:
+    def _terms(self, trunk: pb.SIPInboundTrunkInfo, rule: pb.SIPDispatchRuleInfo) -> CallTerms:
         return replace(
             self.terms(),
-            ringing_secs=_secs(trunk.ringing_timeout) or RINGING_SECS,
-            max_secs=_secs(trunk.max_call_duration) or MAX_CALL_SECS,
+            ringing_secs=secs(trunk.ringing_timeout) or RINGING_SECS,
+            max_secs=secs(trunk.max_call_duration) or MAX_CALL_SECS,
             headers=dict(trunk.headers),
             attributes_to_headers=dict(trunk.attributes_to_headers),
+            media_timeout_secs=secs(rule.media.media_timeout) or secs(trunk.media.media_timeout),
         )
 
     def _digest_of(self, trunk: pb.SIPInboundTrunkInfo) -> DigestServer:
@@ -166,7 +168,3 @@ class SipGateway:
             users = {trunk.auth_username: trunk.auth_password}
             self._digest[key] = self.endpoint.digest_server(users)
         return self._digest[key]
-
-
-def _secs(duration) -> float:
-    return duration.ToTimedelta().total_seconds()

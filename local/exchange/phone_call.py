@@ -35,6 +35,7 @@ class CallTerms:
         attributes_to_headers: Attributes sent as headers of 200, BYE and REFER.
         headers_to_attributes: Headers of the far end's 200 that become attributes.
         include_headers: Which of them become ``sip.h.<name>``.
+        media_timeout_secs: How long the phone's packets may stop; 0 leaves it as configured.
         to_room_secs: Added delay, phone to room.
         to_phone_secs: Added delay, room to phone.
     """
@@ -45,6 +46,7 @@ class CallTerms:
     attributes_to_headers: Mapping[str, str] = field(default_factory=dict)
     headers_to_attributes: Mapping[str, str] = field(default_factory=dict)
     include_headers: pb.SIPHeaderOptions = pb.SIP_NO_HEADERS
+    media_timeout_secs: float = 0.0
     to_room_secs: float = 0.0
     to_phone_secs: float = 0.0
 
@@ -79,6 +81,8 @@ class PhoneCall:
     def start(self) -> None:
         """Let each side hear of the other."""
         participant, media = self.participant, self.call.media
+        if self._terms.media_timeout_secs:
+            media.allow_gaps(self._terms.media_timeout_secs)
         self.call.on_change = lambda call: self._on_change()
         media.on_audio = lambda pcm, arrived_at: self._on_audio(pcm)
         media.on_digit = participant.press

@@ -101,6 +101,10 @@ class RtpSession:
         if self._timeout.running:
             self.start_timeout()
 
+    def allow_gaps(self, secs: float) -> None:
+        """Change how long the far end's packets may stop; before the call is answered."""
+        self._timeout = MediaTimeout(self._options.initial_timeout_secs, secs)
+
     def start_timeout(self) -> None:
         """Watch the far end's packets from now: the call is answered."""
         waits = self.negotiated is None or self.negotiated.receives
