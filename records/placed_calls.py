@@ -65,12 +65,14 @@ class Claim:
         call_id: The call: ours, or that of the first request with the same idempotency key.
         repeated: Whether it is the first request's.
         same: Whether a repeated request asks for the same as the first.
+        age_secs: How long ago the first request was made.
         attempt: 1 more than the unanswered calls of this bot to this number in the last day.
     """
 
     call_id: str
     repeated: bool = False
     same: bool = True
+    age_secs: float = 0.0
     attempt: int = 1
 
 
@@ -114,7 +116,7 @@ class PlacedCalls:
             if self._postgres:  # SQLite has its write lock by now
                 await db.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             await db.execute(delete(placed_calls).where(placed_calls.c.placed_at < now - KEPT))
-            if first := await self._first(db, call):
+            if first := await self._first(db, call, now):
                 return first
             if call.number:
                 code = "too_many_calls_to_number"
@@ -131,17 +133,19 @@ class PlacedCalls:
         async with self._writes.begin() as db:
             await db.execute(delete(placed_calls).where(placed_calls.c.call_id == call_id))
 
-    async def _first(self, db: AsyncConnection, call: PlacedCall) -> Claim | None:
+    async def _first(self, db: AsyncConnection, call: PlacedCall, now: datetime) -> Claim | None:
         if call.idempotency_key is None:
             return None
-        query = select(placed_calls.c.call_id, placed_calls.c.request_hash).where(
+        query = select(placed_calls).where(
             placed_calls.c.api_key == call.api_key,
             placed_calls.c.idempotency_key == call.idempotency_key,
         )
         row = (await db.execute(query)).first()
         if row is None:
             return None
-        return Claim(row.call_id, repeated=True, same=row.request_hash == call.request_hash)
+        age_secs = (now - row.placed_at).total_seconds()
+        same = row.request_hash == call.request_hash
+        return Claim(row.call_id, repeated=True, same=same, age_secs=age_secs)
 
     async def _check(
         self, db: AsyncConnection, code: str, which, limit: int, window: timedelta, now: datetime
