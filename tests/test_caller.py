@@ -8,7 +8,8 @@ import pytest
 
 from local.callers.listener import Listener, level_dbfs
 from local.callers.phrases import heard
-from local.callers.scenario import Expect, Say, ScenarioError, load_scenario, parse_scenario
+from local.callers.scenario import ScenarioError, load_scenario, parse_scenario
+from local.callers.steps import Expect, Say
 
 GOOD = {"name": "x", "dial": "+15550100", "steps": [{"say": "Hello."}]}
 
@@ -52,7 +53,7 @@ def test_a_scenario_is_read_with_its_steps_in_order(tmp_path: Path):
     [
         ({"dail": "+1"}, "dail"),
         ({"dial": "not a number"}, "dial"),
-        ({"steps": [{"sya": "Hi."}]}, "exactly one of say, expect, keys"),
+        ({"steps": [{"sya": "Hi."}]}, "exactly one of say, chat, expect"),
         ({"steps": [{"say": "Hi.", "over_bot": 1}]}, "over_bot"),
         ({"steps": [{"say": "Hi.", "at_once": True, "over_bot_after": 1}]}, "exclude each other"),
         ({"steps": [{"keys": "12x"}]}, "keys"),

@@ -28,7 +28,8 @@ from bots.problems import StrictLoader
 from bots.scaffold import new_bot
 from flows.code_file import load_code_file
 from local.bench.__main__ import PARTS
-from local.callers.scenario import STEPS, Scenario, parse_scenario
+from local.callers.scenario import Scenario, parse_scenario
+from local.callers.steps import STEPS
 from local.exchange.config import ExchangeConfig
 from local.providers.fault_rules import KINDS, FaultRule
 from local.providers.rules import Rules

@@ -93,12 +93,22 @@ class Listener:
             return self.cut()
         return None
 
-    def cut(self) -> Utterance | None:
-        """End the running utterance here, for instance because the call ended."""
+    def cut(self, *, ends_before: float | None = None) -> Utterance | None:
+        """End the running utterance here, for instance because the call ended.
+
+        Args:
+            ends_before: Nothing from this time on was speech; an utterance that began later was
+                none.
+        """
         speech, self._speech = self._speech, None
         if speech is None:
             return None
         self._recent.clear()
+        if ends_before is not None:
+            voiced = [f for f in speech.frames if f.voiced and f.at < ends_before]
+            if not voiced or speech.started_at >= ends_before:
+                return None
+            speech.ended_at = self._last_voiced_at = voiced[-1].at
         kept = [frame.pcm for frame in speech.frames if frame.at <= speech.ended_at + 0.1]
         return Utterance(speech.started_at, speech.ended_at, np.concatenate(kept))
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from local.callers.listener import RATE_HZ, Listener, Utterance, level_dbfs
+from local.callers.hearing import Hearing
+from local.callers.listener import RATE_HZ, Utterance, level_dbfs
+from local.callers.sounds import Music
 from local.callers.tape import CallTape
 from local.sip.call import SipCall
 from local.sip.endpoint import SipEndpoint
@@ -49,17 +51,19 @@ class Phone:
     Parameters:
         call: Its signalling.
         heard: Utterances of the far end that are over, in order.
+        music: Stretches of music or tone heard, in order.
         dialled_at: The INVITE, seconds on the monotonic clock.
         answered_at: The 200; None before.
         on_utterance: Told each utterance of the far end once it is over.
     """
 
-    def __init__(self, call: SipCall, *, silence_secs: float = 0.5):
-        """Initialize around a call that was just placed.
+    def __init__(self, call: SipCall, *, silence_secs: float = 0.5, hears_music: bool = False):
+        """Initialize around a call that was just placed, or came in.
 
         Args:
             call: The call.
             silence_secs: Silence that ends an utterance of the far end.
+            hears_music: Music and tones are told apart and are no utterances.
         """
         self.call = call
         self.heard: list[Utterance] = []
@@ -67,7 +71,7 @@ class Phone:
         self.answered_at: float | None = None
         self.on_utterance: Callable[[Utterance], None] | None = None
         self._ended_at: float | None = None
-        self._listener = Listener(silence_secs=silence_secs)
+        self._hearing = Hearing(silence_secs=silence_secs, music=hears_music)
         self._tape = CallTape()
         self._sender = PacedSender(call.media)
         self._playing: tuple[np.ndarray, Playback] | None = None
@@ -77,16 +81,24 @@ class Phone:
         self._watch = asyncio.create_task(self._watch_end())
 
     @classmethod
-    def dial(cls, endpoint: SipEndpoint, uri: str, *, caller: str, **options) -> "Phone":
+    def dial(
+        cls, endpoint: SipEndpoint, uri: str, *, caller: str, hears_music: bool = False, **options
+    ) -> "Phone":
         """Send the INVITE and return at once.
 
         Args:
             endpoint: The phone's signalling socket.
             uri: Whom to call, ``sip:+15550100@127.0.0.1:5060``.
             caller: The number that calls.
+            hears_music: Music and tones are told apart and are no utterances.
             **options: Passed on to ``SipEndpoint.invite``.
         """
-        return cls(endpoint.invite(uri, from_user=caller, **options))
+        return cls(endpoint.invite(uri, from_user=caller, **options), hears_music=hears_music)
+
+    @property
+    def music(self) -> list[Music]:
+        """See the class."""
+        return self._hearing.music
 
     @property
     def ended(self) -> bool:
@@ -96,12 +108,12 @@ class Phone:
     @property
     def bot_speaking_since(self) -> float | None:
         """When the far end's running utterance began; None while it is silent."""
-        return self._listener.speaking_since
+        return self._hearing.speaking_since
 
     @property
     def bot_last_voiced_at(self) -> float | None:
         """The far end's last audible sample; None if there was none."""
-        return self._listener.last_voiced_at
+        return self._hearing.last_voiced_at
 
     @property
     def levels_dbfs(self) -> tuple[float, float]:
@@ -176,7 +188,7 @@ class Phone:
                 left = deadline - now
             if now >= deadline:
                 raise QuietLineError("silent", f"the bot did not speak within {within_secs:.1f} s")
-            await self._change(min(left, deadline - now))
+            await self.change(min(left, deadline - now))
 
     async def bot_is_quiet(self, *, since: float, quiet_secs: float, within_secs: float) -> None:
         """Wait until the far end has spoken behind ``since`` and then fallen silent.
@@ -205,7 +217,16 @@ class Phone:
                     return
                 if now > began + within_secs + 60:
                     raise QuietLineError("not_quiet", "the bot spoke for more than 60 s")
-            await self._change(left)
+            await self.change(left)
+
+    async def change(self, timeout_secs: float) -> None:
+        """Wait for news of the line, at most so long."""
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(max(0.0, timeout_secs)):
+                await self._changed.wait()
+        except TimeoutError:
+            return
 
     async def hang_up(self) -> None:
         """BYE, or CANCEL while it rings; safe to call twice."""
@@ -241,10 +262,10 @@ class Phone:
     def _hear(self, frame: np.ndarray, at: float) -> None:
         self._tape.hears(frame, at)
         self._level_in = level_dbfs(frame)
-        was_speaking = self._listener.speaking_since is not None
-        if utterance := self._listener.hear(frame, at):
+        was_busy = self._hearing.busy
+        if utterance := self._hearing.hear(frame, at):
             self._keep(utterance)
-        if was_speaking or self._listener.speaking_since is not None:
+        if was_busy or self._hearing.busy:
             self._changed.set()
 
     def _keep(self, utterance: Utterance) -> None:
@@ -259,19 +280,10 @@ class Phone:
         at = int((time.monotonic() - (playback.first_audible_at or 0.0)) * RATE_HZ)
         return level_dbfs(pcm[max(0, at) : at + _FRAME])
 
-    async def _change(self, timeout_secs: float) -> None:
-        """Wait for news of the line, at most so long."""
-        self._changed.clear()
-        try:
-            async with asyncio.timeout(max(0.0, timeout_secs)):
-                await self._changed.wait()
-        except TimeoutError:
-            return
-
     async def _watch_end(self) -> None:
         await self.call.wait_ended()
         self._ended_at = time.monotonic()
         self._sender.stop()
-        if utterance := self._listener.cut():
+        if utterance := self._hearing.cut():
             self._keep(utterance)
         self._changed.set()

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from records.tape import TapeReport
 
+Who = Literal["caller", "bot", "human", "line"]
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -26,13 +28,13 @@ class Line:
     """Something said on the call, by the caller's own clock.
 
     Parameters:
-        who: Who spoke.
+        who: Who spoke; to a person at a desk the far end, bot and caller, is the ``line``.
         began_secs: First audible sample, seconds since the answer.
         ended_secs: Last audible sample, seconds since the answer.
-        text: What the caller said, or what it recognised.
+        text: What the person said, or what it recognised.
     """
 
-    who: Literal["caller", "bot"]
+    who: Who
     began_secs: float
     ended_secs: float
     text: str
@@ -55,6 +57,7 @@ class CallReport:
         lines: Everything said, in order of its beginning.
         tape: What the caller's own recording shows; None without an answer.
         tape_path: Where that recording lies.
+        music: Stretches of music heard: begin and end, seconds since the answer.
     """
 
     scenario: str
@@ -69,6 +72,7 @@ class CallReport:
     lines: list[Line] = field(default_factory=list)
     tape: TapeReport | None = None
     tape_path: str | None = None
+    music: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:

@@ -1,24 +1,22 @@
-"""What a simulated caller does on a call, as a strict YAML file."""
+"""What the people of a simulated call do, as strict YAML files."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
-Secs = Annotated[float, Field(gt=0, le=300)]
+from local.callers.steps import STEPS, Chat, Hear, Say, Secs, Step, Strict, Wait
+
+_Number = Annotated[str, Field(pattern=r"^\+?[0-9]{2,15}$")]
 
 
 class ScenarioError(Exception):
     """A scenario file that cannot be used; the message names file, key and what is allowed."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class VoiceSpec(_Strict):
-    """How the caller sounds.
+class VoiceSpec(Strict):
+    """How a person sounds.
 
     Parameters:
         engine: ``auto`` takes flite where it is installed, else Piper.
@@ -35,105 +33,74 @@ class VoiceSpec(_Strict):
     level_dbfs: Annotated[float, Field(ge=-40, le=0)] = -6.0
 
 
-class Say(_Strict):
-    """Speaks; by default once the bot has answered and then been quiet for a while.
+class Script(Strict):
+    """What one person does on a call.
 
     Parameters:
-        say: The words.
-        quiet_secs: How long the bot must have been silent.
-        over_bot_after: Speaks over the bot, this long after its first sound.
-        at_once: Speaks now, whoever else does.
-        within_secs: How long to wait for the bot's answer (or its first sound).
-    """
-
-    say: Annotated[str, Field(min_length=1)]
-    quiet_secs: Secs = 0.7
-    over_bot_after: Annotated[float, Field(ge=0, le=30)] | None = None
-    at_once: bool = False
-    within_secs: Secs = 10.0
-
-    @model_validator(mode="after")
-    def _one_way_to_begin(self) -> "Say":
-        if self.at_once and self.over_bot_after is not None:
-            raise ValueError("'at_once' and 'over_bot_after' exclude each other")
-        return self
-
-
-class Expect(_Strict):
-    """Waits until the bot has said each phrase since the caller last spoke or pressed keys.
-
-    Parameters:
-        expect: Phrases; each may offer alternatives separated by `` | ``.
-        within_secs: Limit, counted from the start of this step; a bot that speaks is heard out.
-    """
-
-    expect: Annotated[list[str], Field(min_length=1)]
-    within_secs: Secs = 12.0
-
-
-class Keys(_Strict):
-    """Presses keys (RFC 4733), in the middle of whatever the bot says."""
-
-    keys: Annotated[str, Field(pattern=r"^[0-9*#A-D]+$")]
-
-
-class Wait(_Strict):
-    """Says nothing for so many seconds."""
-
-    wait: Secs
-
-
-class HangUp(_Strict):
-    """Hangs up now; with ``after_quiet_secs`` once the bot has finished speaking."""
-
-    hang_up: Literal[True]
-    after_quiet_secs: Annotated[float, Field(ge=0, le=30)] = 0.0
-
-
-class BotHangsUp(_Strict):
-    """Waits for the bot to end the call."""
-
-    bot_hangs_up: Literal[True]
-    within_secs: Secs = 15.0
-
-
-Step = Say | Expect | Keys | Wait | HangUp | BotHangsUp
-STEPS: dict[str, type[Step]] = {
-    "say": Say,
-    "expect": Expect,
-    "keys": Keys,
-    "wait": Wait,
-    "hang_up": HangUp,
-    "bot_hangs_up": BotHangsUp,
-}
-
-
-class Scenario(_Strict):
-    """One simulated call.
-
-    Parameters:
-        name: What the call is about.
-        dial: The number to dial, E.164.
-        caller: The number the call comes from, E.164.
-        voice: How the caller sounds.
-        answer_secs: How long the caller lets it ring.
-        max_secs: The caller hangs up after so many seconds, wherever the call is.
-        outcome: Outcome the call's record should show; None if any will do.
+        name: What it is about.
+        voice: How the person sounds.
+        max_secs: The person hangs up after so many seconds, wherever the call is.
+        never: Phrases that must not be heard on the whole call.
         steps: What happens, in order.
     """
 
     name: Annotated[str, Field(min_length=1)]
-    dial: Annotated[str, Field(pattern=r"^\+?[0-9]{2,15}$")]
-    caller: Annotated[str, Field(pattern=r"^\+?[0-9]{2,15}$")] = "+15557777"
     voice: VoiceSpec = VoiceSpec()
-    answer_secs: Secs = 10.0
     max_secs: Secs = 120.0
-    outcome: str | None = None
-    steps: Annotated[list[Step], Field(min_length=1)]
+    never: list[str] = Field(default_factory=list)
+    steps: list[Step]
 
     def lines(self) -> list[str]:
-        """Everything the caller will say, in order."""
-        return [step.say for step in self.steps if isinstance(step, Say)]
+        """Everything the person will say, in order."""
+        lines: list[str] = []
+        for step in self.steps:
+            if isinstance(step, Say):
+                lines.append(step.say)
+            elif isinstance(step, Chat):
+                lines += step.chat
+        return lines
+
+    @property
+    def hears_music(self) -> bool:
+        """Whether music is to be told from speech."""
+        return any(isinstance(step, Hear) for step in self.steps)
+
+
+class HumanScript(Script):
+    """Someone at a phone that rings.
+
+    Parameters:
+        number: The phone, E.164.
+        reaction: Takes the call, is busy (486), refuses it (603), or lets it ring.
+        ring_secs: How long it rings first.
+    """
+
+    number: _Number = "+15550180"
+    reaction: Literal["answers", "busy", "refuses", "lets_it_ring"] = "answers"
+    ring_secs: Annotated[float, Field(ge=0, le=120)] = 1.0
+    steps: list[Step] = Field(default_factory=list)
+
+
+class Scenario(Script):
+    """One simulated call.
+
+    Parameters:
+        dial: The number to dial, E.164.
+        caller: The number the call comes from, E.164.
+        answer_secs: How long the caller lets it ring.
+        outcome: Outcome the call's record should show; None if any will do.
+        human: Who is at the desk that the call is transferred to; None if nobody special.
+    """
+
+    dial: _Number
+    caller: _Number = "+15557777"
+    answer_secs: Secs = 10.0
+    outcome: str | None = None
+    human: HumanScript | None = None
+    steps: Annotated[list[Step], Field(min_length=1)]
+
+
+_AnyScript = TypeVar("_AnyScript", bound=Script)
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -145,13 +112,16 @@ def load_scenario(path: Path) -> Scenario:
     Raises:
         ScenarioError: All problems of the file at once, one a line.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ScenarioError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ScenarioError(f"{path}: is no YAML: {error}") from error
-    return parse_scenario(data, str(path))
+    return parse_scenario(_read(path), str(path))
+
+
+def load_human(path: Path) -> HumanScript:
+    """Read what someone at a phone does.
+
+    Raises:
+        ScenarioError: All problems of the file at once, one a line.
+    """
+    return parse_human(_read(path), str(path))
 
 
 def parse_scenario(data: object, where: str = "scenario") -> Scenario:
@@ -160,8 +130,44 @@ def parse_scenario(data: object, where: str = "scenario") -> Scenario:
     Raises:
         ScenarioError: All problems at once, one a line.
     """
+    if isinstance(data, dict) and data.get("human") is not None:
+        problems: list[str] = []
+        try:
+            human = parse_human(data["human"], f"{where}: human")
+        except ScenarioError as error:
+            problems, human = [str(error)], None
+        try:
+            scenario = parse_scenario(data | {"human": None}, where)
+        except ScenarioError as error:
+            raise ScenarioError("\n".join([str(error), *problems])) from error
+        if problems:
+            raise ScenarioError(problems[0])
+        return scenario.model_copy(update={"human": human})
+    return _parse(Scenario, data, where, steps_needed=True)
+
+
+def parse_human(data: object, where: str = "human") -> HumanScript:
+    """Someone's script of what YAML holds.
+
+    Raises:
+        ScenarioError: All problems at once, one a line.
+    """
+    return _parse(HumanScript, data, where, steps_needed=False)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ScenarioError(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"{path}: is no YAML: {error}") from error
+
+
+def _parse(kind: type[_AnyScript], data: object, where: str, *, steps_needed: bool) -> _AnyScript:
     if not isinstance(data, dict):
-        raise ScenarioError(f"{where}: must be a mapping with 'name', 'dial' and 'steps'")
+        needed = [name for name, field in kind.model_fields.items() if field.is_required()]
+        raise ScenarioError(f"{where}: must be a mapping with {', '.join(map(repr, needed))}")
     problems: list[str] = []
     steps: list[Step] = []
     for number, raw in enumerate(data.get("steps") or [], start=1):
@@ -173,16 +179,16 @@ def parse_scenario(data: object, where: str = "scenario") -> Scenario:
             problems.append(f"{where}: step {number}: {error}")
     rest = {key: value for key, value in data.items() if key != "steps"}
     try:
-        scenario = Scenario(**rest, steps=steps or [Wait(wait=1)])
+        script = kind(**rest, steps=steps or ([Wait(wait=1)] if steps_needed else []))
     except ValidationError as error:
         raise ScenarioError(
             "\n".join([f"{where}: {text}" for text in _sentences(error)] + problems)
         ) from error
-    if not steps and not problems:
+    if steps_needed and not steps and not problems:
         problems.append(f"{where}: steps: at least one is needed")
     if problems:
         raise ScenarioError("\n".join(problems))
-    return scenario
+    return script
 
 
 def _step(raw: object) -> Step:

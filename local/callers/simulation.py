@@ -12,7 +12,7 @@ from local.callers.ears import Ears
 from local.callers.report import CallReport, Line
 from local.callers.scenario import Scenario
 from local.callers.voice import Voice
-from local.models import models_folder, moonshine_folder, piper_voice
+from local.models import models_folder, moonshine_folder
 from local.sip.endpoint import SipEndpoint
 
 
@@ -31,7 +31,7 @@ class Simulation:
             environ: The environment: where models and the cache are.
         """
         self.scenario = scenario
-        self._models = models_folder(environ)
+        self._environ = environ
         self._lines: dict[str, np.ndarray] = {}
         self._ears: Ears | None = None
         self._endpoint: SipEndpoint | None = None
@@ -54,13 +54,9 @@ class Simulation:
         Raises:
             VoiceError: If there is no voice.
         """
-        voice = Voice(
-            self.scenario.voice,
-            piper_model=piper_voice(self._models),
-            cache_dir=self._models.parent / "caller-lines",
-        )
+        voice = Voice.on_this_machine(self.scenario.voice, self._environ)
         self._lines = await voice.render(self.scenario.lines())
-        self._ears = await Ears.open(moonshine_folder(self._models))
+        self._ears = await Ears.open(moonshine_folder(models_folder(self._environ)))
         self._endpoint = await SipEndpoint.open(user_agent="switchboard-caller")
 
     def caller(

@@ -6,13 +6,14 @@ import shutil
 import sys
 import tempfile
 import wave
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import soxr
 
 from local.callers.scenario import VoiceSpec
+from local.models import models_folder, piper_voice
 
 RATE_HZ = 8000
 _RENDER_SECS = 60.0
@@ -47,6 +48,20 @@ class Voice:
         """
         self._spec, self._piper_model, self._cache_dir = spec, piper_model, cache_dir
         self.engine = self._choose_engine()
+
+    @classmethod
+    def on_this_machine(cls, spec: VoiceSpec, environ: Mapping[str, str]) -> "Voice":
+        """The voice with this machine's models; lines are kept in the cache beside them.
+
+        Args:
+            spec: How the person sounds.
+            environ: The environment: where models and the cache are.
+
+        Raises:
+            VoiceError: If there is no engine.
+        """
+        models = models_folder(environ)
+        return cls(spec, piper_model=piper_voice(models), cache_dir=models.parent / "caller-lines")
 
     async def render(self, lines: Sequence[str]) -> dict[str, np.ndarray]:
         """Audio of each line: 16-bit mono at 8 kHz, trimmed to speech.

@@ -1,0 +1,232 @@
+"""A simulated person at a desk phone: registers, lets it ring, answers, listens and talks.
+
+``Human`` takes calls in this process; ``python -m local.callers.human --registrar HOST:PORT`` is
+the one at the desk of ``switchboard up``. Its phone and password come from HUMAN_PHONE, an object
+with ``number``, ``user`` and ``password`` as JSON.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from loguru import logger
+
+from local.callers.actor import Actor
+from local.callers.ears import EARS_ENVIRONMENT, Ears
+from local.callers.heard_words import Transcriber
+from local.callers.phone import Phone
+from local.callers.report import CallReport, Line
+from local.callers.scenario import HumanScript, ScenarioError, load_human
+from local.callers.voice import Voice, VoiceError
+from local.models import models_folder, moonshine_folder
+from local.providers.readiness import announce_ready
+from local.sip.call import SipCall
+from local.sip.digest import Credentials
+from local.sip.endpoint import SipEndpoint
+from local.sip.errors import SipCallError
+from local.sip.registration import Registration
+
+DESK_SCRIPT = Path(__file__).parent / "desk.yaml"
+_REFUSALS = {"busy": (486, "Busy Here"), "refuses": (603, "Decline")}
+# A real phone registers without a priority, which counts as 1, and is called first.
+_STAND_IN_PRIORITY = 0.1
+
+
+class Human:
+    """Takes the calls of one phone by a script; an asynchronous context manager.
+
+    Parameters:
+        phone: The line of the last call that was answered; None before.
+        reports: What came of each call that is over, in order.
+    """
+
+    def __init__(
+        self,
+        script: HumanScript,
+        *,
+        lines: Mapping[str, np.ndarray],
+        ears: Transcriber,
+        registrar: str = "",
+        login: Mapping[str, str] | None = None,
+        priority: float | None = None,
+        tapes_dir: Path | None = None,
+        on_line: Callable[[Line], None] | None = None,
+    ):
+        """Initialize; the phone rings only inside the context.
+
+        Args:
+            script: What the person does with a call.
+            lines: Audio of everything that will be said, from ``Voice.render``.
+            ears: Speech recognition; may be shared.
+            registrar: ``host:port`` to register at; empty for a phone that is dialled directly.
+            login: ``number``, ``user`` and ``password`` of the phone, as in ``up.json``.
+            priority: Among several phones of one number, 0 to 1; None names none, the highest.
+            tapes_dir: Where recordings go, one a call.
+            on_line: Told each thing said.
+        """
+        self.phone: Phone | None = None
+        self.reports: list[CallReport] = []
+        self._script, self._lines, self._ears = script, lines, ears
+        self._registrar, self._login, self._priority = registrar, dict(login or {}), priority
+        self._tapes_dir, self._on_line = tapes_dir, on_line
+        self._endpoint: SipEndpoint | None = None
+        self._registration: Registration | None = None
+        self._calls = self._asked = 0
+        self._reported = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        """Plug the phone in.
+
+        Raises:
+            SipCallError: If the registrar refuses it.
+        """
+        self._endpoint = await SipEndpoint.open(
+            on_invite=self._take, user_agent="switchboard-human"
+        )
+        try:
+            if self._registrar:
+                user = self._login["user"]
+                self._registration = Registration(
+                    self._endpoint,
+                    f"sip:{user}@{self._registrar}",
+                    Credentials(user, self._login["password"]),
+                    q=self._priority,
+                )
+                await self._registration.start()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Unregister, hang up, pull the plug."""
+        if self._registration:
+            await self._registration.stop()
+        if self._endpoint:
+            await self._endpoint.close()
+
+    @property
+    def uri(self) -> str:
+        """Where to dial it directly."""
+        assert self._endpoint is not None, "the phone is not plugged in"
+        host, port = self._endpoint.address
+        return f"sip:{self._script.number}@{host}:{port}"
+
+    async def report(self, within_secs: float) -> CallReport:
+        """The report of the next call that has not been asked for yet.
+
+        Raises:
+            TimeoutError: If none is over in time.
+        """
+        async with asyncio.timeout(within_secs):
+            while len(self.reports) <= self._asked:
+                self._reported.clear()
+                await self._reported.wait()
+        self._asked += 1
+        return self.reports[self._asked - 1]
+
+    async def _take(self, call: SipCall) -> None:
+        self._calls += 1
+        number, script = self._calls, self._script
+        phone = Phone(call, hears_music=script.hears_music)
+        actor = Actor(
+            phone, script, lines=self._lines, ears=self._ears, who="human", on_line=self._on_line
+        )
+        tape = self._tapes_dir / f"human-{number}.wav" if self._tapes_dir else None
+        try:
+            await self._react(call, phone, actor)
+        except TimeoutError:
+            actor.note(0, False, f"the call took longer than {script.max_secs:g} s")
+        except SipCallError as error:
+            # The caller hung up while it rang.
+            actor.report.end_status = error.status
+        finally:
+            await phone.hang_up()
+        self.reports.append(await actor.finish(tape))
+        self._reported.set()
+
+    async def _react(self, call: SipCall, phone: Phone, actor: Actor) -> None:
+        call.ringing()
+        if self._script.ring_secs:
+            await _within(phone, self._script.ring_secs)
+        if self._script.reaction == "lets_it_ring":
+            await call.wait_ended()
+        elif refusal := _REFUSALS.get(self._script.reaction):
+            call.reject(*refusal)
+        if call.end:
+            actor.report.end_status = call.end.status
+            return
+        await call.answer()
+        await phone.answered(1.0)
+        self.phone = phone
+        actor.report.answer_secs = (phone.answered_at or 0.0) - phone.dialled_at
+        async with asyncio.timeout(self._script.max_secs):
+            await actor.perform()
+
+
+async def _within(phone: Phone, secs: float) -> None:
+    """Let it ring so long, or until the caller gives up."""
+    try:
+        await phone.wait_ended(secs)
+    except TimeoutError:
+        return
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Sit at a desk until SIGTERM or SIGINT; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m local.callers.human")
+    parser.add_argument("script", type=Path, nargs="?", default=DESK_SCRIPT, help="YAML file")
+    parser.add_argument("--registrar", required=True, metavar="HOST:PORT")
+    parser.add_argument("--tapes", type=Path, metavar="DIR", help="keep recordings")
+    options = parser.parse_args(arguments)
+    os.environ.update(EARS_ENVIRONMENT)
+    logger.remove()
+    logger.add(sys.stderr, level="INFO")
+    try:
+        login = json.loads(os.environ.pop("HUMAN_PHONE", ""))
+        script = load_human(options.script)
+        asyncio.run(_sit(script, login, options))
+    except (ScenarioError, VoiceError, SipCallError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (ValueError, KeyError):
+        print("HUMAN_PHONE must hold number, user and password as JSON", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _sit(script: HumanScript, login: dict[str, str], options: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    lines = await Voice.on_this_machine(script.voice, os.environ).render(script.lines())
+    ears = await Ears.open(moonshine_folder(models_folder(os.environ)))
+    if options.tapes:
+        options.tapes.mkdir(parents=True, exist_ok=True)
+    try:
+        async with Human(
+            script,
+            lines=lines,
+            ears=ears,
+            registrar=options.registrar,
+            login=login,
+            priority=_STAND_IN_PRIORITY,
+            tapes_dir=options.tapes,
+            on_line=lambda line: logger.debug(f"{line.who}: {line.text}"),
+        ):
+            logger.info("a simulated human sits at the desk")
+            announce_ready(os.environ.get("NOTIFY_SOCKET"))
+            await stop.wait()
+    finally:
+        await ears.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
