@@ -88,10 +88,10 @@ def load_example(data: dict) -> object:
         return FlowConfig.model_validate(data)
     if "prompt_contains" in data:
         return Rules.model_validate(data)
-    if {"inbound_trunks", "outbound_trunks", "dispatch_rules"} & data.keys():
-        return Telephony.model_validate(data)
     if "trunks" in data or "rules" in data:
         return ExchangeConfig.model_validate(data)
+    if {"inbound_trunks", "outbound_trunks", "dispatch_rules"} & data.keys():
+        return Telephony.model_validate(data)
     return BotConfig.model_validate(data)
 
 
