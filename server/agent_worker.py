@@ -94,7 +94,7 @@ class AgentWorker:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._offers: dict[str, asyncio.TimerHandle] = {}
         self._outbox: asyncio.Queue[proto.WorkerMessage] = asyncio.Queue()
-        seats.on_changed = self._report
+        seats.listen(self._report)
 
     async def run(self) -> None:
         """Connects and serves, for ever; cancel it to leave."""
@@ -206,7 +206,8 @@ class AgentWorker:
     def _offered(self, job: proto.Job) -> None:
         room = job.room.name
         refusal = "not a room's job" if job.type != proto.JobType.JT_ROOM else None
-        refusal = refusal or self._seats.reserve(job.id, room)
+        # Two LiveKits may have a room of the same name.
+        refusal = refusal or self._seats.reserve(job.id, f"{room} at {self._access.url}")
         if refusal:
             logger.warning(f"{self}: job {job.id} refused, {refusal}")
             answer = proto.AvailabilityResponse(job_id=job.id, available=False)
@@ -279,4 +280,4 @@ class AgentWorker:
         return token.with_grants(VideoGrants(agent=True)).with_ttl(timedelta(hours=1)).to_jwt()
 
     def __str__(self) -> str:
-        return f"AgentWorker({self._agent_name})"
+        return f"AgentWorker({self._agent_name} at {self._access.url})"

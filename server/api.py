@@ -1,7 +1,8 @@
 """The HTTP API: who may ask, what an error looks like, where it listens."""
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from aiohttp import web
 from loguru import logger
@@ -32,31 +33,33 @@ class Api:
         self,
         *,
         api_key: str,
-        access: LiveKitAccess,
+        accesses: Sequence[LiveKitAccess],
         store: CallStore,
         recordings: Recordings,
         calls: Calls,
         live: LiveEvents,
         metrics: Metrics,
         why_not_ready: Callable[[], list[str]],
+        livekit_states: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
     ):
         """Build the application.
 
         Args:
             api_key: Asked for as ``Authorization: Bearer``; must not be empty.
-            access: Checks LiveKit's webhooks.
+            accesses: Their keys check LiveKit's webhooks.
             store: Calls that are over, and all events.
             recordings: Their audio.
             calls: Calls that run.
             live: Events as they come.
             metrics: What Prometheus reads.
             why_not_ready: Reasons against taking a call; empty when ready.
+            livekit_states: What is known of each LiveKit.
         """
         if not api_key:
             raise ValueError("the API needs a key")
         self._api_key = api_key.encode()
         self._metrics = metrics
-        self._why_not_ready = why_not_ready
+        self._why_not_ready, self._livekit_states = why_not_ready, livekit_states
         self._runner: web.AppRunner | None = None
         self.url = ""
         middlewares = [self._problems, self._authorised]
@@ -69,7 +72,7 @@ class Api:
                 web.get("/openapi.json", self._openapi),
                 *CallRoutes(store, recordings, calls).routes(),
                 *StreamRoutes(store, calls, live).routes(),
-                *WebhookRoutes(access, store, metrics).routes(),
+                *WebhookRoutes(accesses, store, metrics).routes(),
             ]
         )
 
@@ -136,7 +139,8 @@ class Api:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         reasons = self._why_not_ready()
-        body = {"ready": not reasons, "reasons": reasons}
+        livekits = list(self._livekit_states())
+        body = {"ready": not reasons, "reasons": reasons, "livekits": livekits}
         return web.json_response(body, status=503 if reasons else 200)
 
     async def _serve_metrics(self, _: web.Request) -> web.Response:

@@ -42,7 +42,7 @@ class Session(Protocol):
         """Prepares what all calls share on disk."""
         ...
 
-    async def end_room(self, room: str) -> None:
+    async def end_room(self, job: CallJob) -> None:
         """Ends the phone's leg when the server, whose task that is, is gone."""
         ...
 
@@ -103,7 +103,7 @@ class _Call:
         try:
             await asyncio.wait([running])
             if self.server_is_gone:
-                await session.end_room(self.job.room)
+                await session.end_room(self.job)
             return self._result(running, log)
         finally:
             listening.cancel()

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from loguru import logger
 
 from bots.job import CallJob
 from server.agent_worker import Assignment
 from server.call_supervisor import CallLimits, CallSupervisor, Surroundings
-from server.livekit_access import LiveKitAccess
+from server.livekit_access import LiveKitAccess, Rooms
 from server.placement import Placement, new_call_id, no_seat, open_room
 from server.seats import Seats
 from server.unfinished import RunningMarks
@@ -25,6 +26,7 @@ class Calls:
         *,
         limits: CallLimits,
         on_finished: Callable[[str, str], None],
+        rooms_of: Callable[[LiveKitAccess], Rooms],
     ):
         """Initialize without calls.
 
@@ -34,9 +36,10 @@ class Calls:
             marks: Says on disk which calls run, for a server that comes after this one.
             limits: Times after which patience ends.
             on_finished: Told of each job's end: its id, and an error or "".
+            rooms_of: The rooms of the LiveKit that a call lives in.
         """
         self._around, self._seats, self._marks = around, seats, marks
-        self._limits, self._on_finished = limits, on_finished
+        self._limits, self._on_finished, self._rooms_of = limits, on_finished, rooms_of
         self._running: dict[str, CallSupervisor] = {}
         self._by_job: dict[str, CallSupervisor] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,7 +72,7 @@ class Calls:
             self._by_job.pop(assignment.job_id, None)
             self._on_finished(assignment.job_id, error)
 
-        call = self._begin(job, assignment.job_id, finished)
+        call = self._begin(job, assignment.access, assignment.job_id, finished)
         self._by_job[assignment.job_id] = call
         return call
 
@@ -93,7 +96,7 @@ class Calls:
             self._seats.release(call_id)
             raise
         job = placement.job(access, token, str(self._marks.recordings(call_id)[0]))
-        return self._begin(job, call_id, lambda _: None)
+        return self._begin(job, access, call_id, lambda _: None)
 
     def terminated(self, job_id: str) -> None:
         """LiveKit ended the job: the bot left, or its room closed."""
@@ -110,21 +113,30 @@ class Calls:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _begin(self, job: CallJob, seat: str, finished: Callable[[str], None]) -> CallSupervisor:
+    def _begin(
+        self, job: CallJob, access: LiveKitAccess, seat: str, finished: Callable[[str], None]
+    ) -> CallSupervisor:
         def line_free() -> None:
             self._seats.release(seat)
 
-        call = CallSupervisor(job, self._around, self._limits, on_line_free=line_free)
+        around = replace(self._around, rooms=self._rooms_of(access))
+        call = CallSupervisor(job, around, self._limits, on_line_free=line_free)
         self._running[job.call_id] = call
-        task = asyncio.create_task(self._run(call, seat, finished))
+        task = asyncio.create_task(self._run(call, access, seat, finished))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return call
 
-    async def _run(self, call: CallSupervisor, seat: str, finished: Callable[[str], None]) -> None:
+    async def _run(
+        self,
+        call: CallSupervisor,
+        access: LiveKitAccess,
+        seat: str,
+        finished: Callable[[str], None],
+    ) -> None:
         error = "not supervised"
         try:
-            await self._mark(call.job)
+            await self._mark(call.job, access)
             record = await call.run()
             error = "worker_lost" if record.outcome == "worker_lost" else ""
             if call.saved:  # else the next server saves it from its events
@@ -134,8 +146,8 @@ class Calls:
             self._running.pop(call.job.call_id, None)
             finished(error)
 
-    async def _mark(self, job: CallJob) -> None:
+    async def _mark(self, job: CallJob, access: LiveKitAccess) -> None:
         try:
-            await asyncio.to_thread(self._marks.set, job.call_id, job.room)
+            await asyncio.to_thread(self._marks.set, job.call_id, job.room, access.url)
         except OSError as error:
             logger.error(f"The call runs unmarked, a crash would leave it without end: {error}")

@@ -8,6 +8,8 @@ from dataclasses import asdict
 
 from pydantic import ValidationError
 
+from server.livekit_access import LiveKitAccess
+from server.livekit_check import livekit_problems
 from server.local_programs import local_problems
 from server.logs import set_up_logs
 from server.setting_problems import invalid_settings, missing_settings, unknown_settings
@@ -38,7 +40,10 @@ def all_problems() -> list[Problem]:
     except ValidationError as error:
         return [*invalid_settings(error), *local_problems()]
     up = (settings.data / "up.json").exists()
-    problems = [*missing_settings(settings), *unknown_settings(settings), *_bot_problems(settings)]
+    missing = list(missing_settings(settings))
+    problems = [*missing, *unknown_settings(settings), *_bot_problems(settings)]
+    if not any(problem.key.startswith("LIVEKIT_") for problem in missing):
+        problems += livekit_problems(LiveKitAccess.all_of(settings))
     if not up:
         problems += _port_problems(settings)
     known = {(problem.where, problem.key) for problem in problems}

@@ -60,6 +60,11 @@ class LiveKitAccess:
         """The address for websockets."""
         return self.url.rstrip("/").replace("http", "ws", 1)
 
+    @property
+    def http_url(self) -> str:
+        """The address for requests."""
+        return self.websocket_url.replace("ws", "http", 1)
+
     def explain(self, status: int | None) -> str:
         """What a failed connection means and what to do, by HTTP status; None: nobody answered."""
         if status is None:

@@ -1,6 +1,6 @@
 """What Prometheus reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -48,6 +48,14 @@ class Metrics:
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Adds a value that is read when it is asked for."""
         Gauge(f"switchboard_{name}", text, registry=self.registry).set_function(read)
+
+    def gauges(
+        self, name: str, text: str, label: str, reads: Mapping[str, Callable[[], float]]
+    ) -> None:
+        """Adds a value for each of several things, told apart by a label."""
+        gauge = Gauge(f"switchboard_{name}", text, [label], registry=self.registry)
+        for value, read in reads.items():
+            gauge.labels(value).set_function(read)
 
     def event(self, event: Event) -> None:
         """Counts what happened inside a call."""

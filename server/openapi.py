@@ -46,7 +46,16 @@ def _operation(summary: str, responses: dict[str, Any], **more: Any) -> dict[str
 
 
 _RECORD = {"$ref": _REF.format(model="CallRecord")}
-_READY = _object(ready={"type": "boolean"}, reasons={"type": "array", "items": {"type": "string"}})
+_LIVEKIT = _object(
+    url={"type": "string"},
+    up={"type": "boolean", "description": "its worker is registered and its API answers"},
+    problem={"type": "string"},
+)
+_READY = _object(
+    ready={"type": "boolean"},
+    reasons={"type": "array", "items": {"type": "string"}},
+    livekits={"type": "array", "items": _LIVEKIT},
+)
 _STREAM = {
     "description": "`id` is the event's number, `event` its type, `data` the event as JSON",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from livekit.rtc._ffi_client import get_ffi_lib
+from pydantic import SecretStr
 
 from bots.bot import Bots
 from bots.job import CallJob
@@ -38,7 +39,6 @@ class LoadedSession:
     phrases: PhraseStore
     models: TurnModels
     data_dir: Path
-    access: LiveKitAccess
 
     async def run_call(self, job: CallJob, log: EventLog, commands: asyncio.Queue[dict]) -> None:
         """Runs one call."""
@@ -57,10 +57,10 @@ class LoadedSession:
         """Synthesises the phrases that are not kept yet."""
         await warm_phrases(self.bots, self.providers, self.phrases)
 
-    async def end_room(self, room: str) -> None:
+    async def end_room(self, job: CallJob) -> None:
         """Deletes the room."""
-        rooms = Rooms(self.access)
-        await rooms.delete(room)
+        rooms = Rooms(LiveKitAccess(job.url, job.api_key, SecretStr(job.api_secret)))
+        await rooms.delete(job.room)
         await rooms.close()
 
 
@@ -91,8 +91,7 @@ def load_session() -> LoadedSession:
     asyncio.run(_build_and_forget(bots, providers, models))
     get_ffi_lib()  # mapped, not started
     phrases = PhraseStore(settings.data / "phrases")
-    access = LiveKitAccess.of(settings)
-    return LoadedSession(bots, providers, phrases, models, settings.data, access)
+    return LoadedSession(bots, providers, phrases, models, settings.data)
 
 
 async def _build_and_forget(bots: Bots, providers: Providers, models: TurnModels) -> None:

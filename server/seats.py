@@ -14,13 +14,13 @@ class Seats:
     FULL_LOAD = 1.0
     HIGHEST_LOAD = 0.69
 
-    def __init__(self, total: int, on_changed: Callable[[], None] | None = None):
+    def __init__(self, total: int):
         """Initialize ``total`` free seats."""
         if total < 1:
             raise ValueError(f"a server needs at least one seat, not {total}")
         self.total = total
         self.draining = False
-        self.on_changed = on_changed
+        self._listeners: list[Callable[[], None]] = []
         self._rooms: dict[str, str] = {}
 
     @property
@@ -64,6 +64,10 @@ class Seats:
         self.draining = True
         self._changed()
 
+    def listen(self, on_changed: Callable[[], None]) -> None:
+        """Has a worker told of every change."""
+        self._listeners.append(on_changed)
+
     def _changed(self) -> None:
-        if self.on_changed:
-            self.on_changed()
+        for on_changed in self._listeners:
+            on_changed()

@@ -6,14 +6,14 @@ from loguru import logger
 
 from records.recordings import Recordings
 from records.store import CallStore
-from server.agent_worker import AgentWorker
 from server.api import Api
 from server.call_pool import CallPool
 from server.call_supervisor import CallLimits, Surroundings
 from server.calls import Calls
 from server.finished_recording import FinishedRecordings
 from server.live_events import LiveEvents
-from server.livekit_access import LiveKitAccess, Rooms
+from server.livekit_access import LiveKitAccess
+from server.livekits import LiveKits
 from server.metrics import Metrics
 from server.notify import notify
 from server.seats import Seats
@@ -44,38 +44,40 @@ class Server:
         """
         self.settings = settings
         self._store = store
-        access = LiveKitAccess.of(settings)
+        accesses = LiveKitAccess.all_of(settings)
         self.seats = Seats(settings.max_calls)
         self.pool = CallPool(session, warm=settings.warm_calls, environment=fork_environment())
-        self._rooms = Rooms(access)
+        self.livekits = LiveKits(
+            accesses,
+            self.seats,
+            agent_name=settings.livekit_agent_name,
+            on_assigned=lambda assignment: self.calls.start(assignment),
+            on_terminated=lambda job_id: self.calls.terminated(job_id),
+        )
         self._live = LiveEvents()
         self._metrics = Metrics()
         self._recordings = Recordings(settings.recordings)
         self._marks = RunningMarks(settings.spool)
         self._finished = FinishedRecordings(self._recordings)
+        rooms = self.livekits.all[0].rooms
         self.calls = Calls(
-            Surroundings(self.pool, store, self._finished, self._rooms, self._live, self._metrics),
+            Surroundings(self.pool, store, self._finished, rooms, self._live, self._metrics),
             self.seats,
             self._marks,
             limits=CallLimits(max_call_secs=settings.max_call_secs),
-            on_finished=lambda job_id, error: self.worker.finished(job_id, error),
-        )
-        self.worker = AgentWorker(
-            access,
-            self.seats,
-            agent_name=settings.livekit_agent_name,
-            on_assigned=self.calls.start,
-            on_terminated=self.calls.terminated,
+            on_finished=self.livekits.finished,
+            rooms_of=self.livekits.rooms_of,
         )
         self.api = Api(
             api_key=api_key,
-            access=access,
+            accesses=accesses,
             store=store,
             recordings=self._recordings,
             calls=self.calls,
             live=self._live,
             metrics=self._metrics,
             why_not_ready=self.why_not_ready,
+            livekit_states=lambda: [livekit.state for livekit in self.livekits.all],
         )
         self._stopping: asyncio.Queue[str] = asyncio.Queue()
         self._add_gauges()
@@ -85,8 +87,7 @@ class Server:
         reasons: list[str] = []
         if self.seats.draining:
             reasons.append("the server is stopping")
-        if not self.worker.registered.is_set():
-            reasons.append(self.worker.problem)
+        reasons += self.livekits.why_no_calls()
         if not self.pool.is_warm:
             reasons.append("no call process is warm")
         return reasons
@@ -117,7 +118,7 @@ class Server:
             self._live.close()
             await self.api.close()
             await self.pool.close()
-            await self._rooms.close()
+            await self.livekits.close()
             await self._store.close()
             logger.info("Stopped")
 
@@ -125,15 +126,15 @@ class Server:
         self.settings.spool.mkdir(parents=True, exist_ok=True)
         await self.api.listen(self.settings.api_host, self.settings.api_port)
         await self.pool.start()
-        await finish_unfinished(self._marks, self._store, self._finished, self._rooms)
+        await finish_unfinished(self._marks, self._store, self._finished, self.livekits.rooms_at)
         if not await self.pool.warm_up(WARM_UP_SECS):
             logger.warning("Not all phrases are kept: some calls synthesise their greeting")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._announce())
-            tasks.create_task(self.worker.run())
+            tasks.create_task(self.livekits.run())
 
     async def _announce(self) -> None:
-        await self.worker.registered.wait()
+        await self.livekits.wait_registered()
         notify(notify_socket(), "READY=1")
         logger.info(f"Ready for calls; API at {self.api.url}")
 
@@ -162,3 +163,9 @@ class Server:
         gauge("seats_taken", "Seats reserved or in use.", lambda: self.seats.taken)
         gauge("processes_warm", "Call processes ready.", lambda: self.pool.idle)
         gauge("ready", "1 when a call can be taken.", lambda: not self.why_not_ready())
+        self._metrics.gauges(
+            "livekit_up",
+            "1 when the worker is registered and the API answers.",
+            "livekit",
+            {kit.access.url: lambda kit=kit: float(not kit.problem) for kit in self.livekits.all},
+        )

@@ -1,6 +1,6 @@
 """Calls that a server left behind when it was killed: each gets its end and its record."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from loguru import logger
@@ -17,7 +17,7 @@ SUFFIX = ".running"
 
 
 class RunningMarks:
-    """One small file a running call: which process has it, in which room.
+    """One small file a running call: which process has it, in which room of which LiveKit.
 
     Several servers may share a database; a server looks after the marks of its own folder only.
     """
@@ -26,21 +26,21 @@ class RunningMarks:
         """Initialize with the folder of running recordings."""
         self._spool = spool
 
-    def set(self, call_id: str, room: str) -> None:
-        """The call runs in this process."""
-        (self._spool / f"{call_id}{SUFFIX}").write_text(f"{_process('self')}\n{room}\n")
+    def set(self, call_id: str, room: str, url: str = "") -> None:
+        """The call runs in this process, at the LiveKit with this address."""
+        (self._spool / f"{call_id}{SUFFIX}").write_text(f"{_process('self')}\n{room}\n{url}\n")
 
     def clear(self, call_id: str) -> None:
         """The call's record is saved."""
         (self._spool / f"{call_id}{SUFFIX}").unlink(missing_ok=True)
 
-    def left_behind(self) -> list[tuple[str, str]]:
-        """Call ids and rooms whose server is gone."""
-        found: list[tuple[str, str]] = []
+    def left_behind(self) -> list[tuple[str, str, str]]:
+        """Call ids, rooms and LiveKits of calls whose server is gone."""
+        found: list[tuple[str, str, str]] = []
         for path in sorted(self._spool.glob(f"*{SUFFIX}")):
-            owner, _, room = path.read_text().partition("\n")
+            owner, room, url, *_ = [*path.read_text().splitlines(), "", "", ""]
             if owner != _process(owner.partition(":")[0]):
-                found.append((path.stem, room.strip()))
+                found.append((path.stem, room, url))
         return found
 
     def recordings(self, call_id: str) -> Sequence[Path]:
@@ -49,14 +49,17 @@ class RunningMarks:
 
 
 async def finish_unfinished(
-    marks: RunningMarks, store: CallStore, recordings: FinishedRecordings, rooms: Rooms
+    marks: RunningMarks,
+    store: CallStore,
+    recordings: FinishedRecordings,
+    rooms_at: Callable[[str], Rooms],
 ) -> int:
     """Ends every call left behind; returns how many there were."""
     left = marks.left_behind()
-    for call_id, room in left:
+    for call_id, room, url in left:
         logger.warning(f"Call {call_id} was left behind by a server that died: closing it")
         if room:
-            await rooms.delete(room)
+            await rooms_at(url).delete(room)
         events: list[Event] = list(await store.events(call_id))
         if events:
             await _finish(events, store, recordings, marks.recordings(call_id))

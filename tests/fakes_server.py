@@ -17,6 +17,7 @@ from livekit.protocol.room import (
     DeleteRoomResponse,
     ListParticipantsRequest,
     ListParticipantsResponse,
+    ListRoomsResponse,
 )
 
 from bots.job import CallJob
@@ -54,8 +55,8 @@ class FakeSession:
     async def warm_up(self) -> None:
         print("warmed up")
 
-    async def end_room(self, room: str) -> None:
-        _first_time(room)
+    async def end_room(self, job: CallJob) -> None:
+        _first_time(job.room)
 
     async def run_call(self, job: CallJob, log: EventLog, commands: asyncio.Queue[dict]) -> None:
         script = json.loads(job.metadata or "{}")
@@ -132,6 +133,7 @@ class FakeLiveKit:
     def __init__(self):
         self.url = ""
         self.refuse: int | None = None
+        self.status, self.list_status = 200, 200
         self.received: asyncio.Queue[proto.WorkerMessage] = asyncio.Queue()
         self.statuses: list[proto.UpdateWorkerStatus] = []
         self.deleted: list[str] = []
@@ -145,6 +147,8 @@ class FakeLiveKit:
     async def __aenter__(self) -> "FakeLiveKit":
         app = web.Application()
         app.router.add_get("/agent", self._agent)
+        app.router.add_get("/", self._alive)
+        app.router.add_post("/twirp/livekit.RoomService/ListRooms", self._list_rooms)
         app.router.add_post("/twirp/livekit.RoomService/DeleteRoom", self._delete)
         app.router.add_post("/twirp/livekit.RoomService/ListParticipants", self._list)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -198,6 +202,14 @@ class FakeLiveKit:
     async def assign(self, job_id: str, room: str, metadata: str = "") -> None:
         job = proto.Job(id=job_id, room=models.Room(name=room), metadata=metadata)
         await self.send(assignment=proto.JobAssignment(job=job, token="token"))
+
+    async def _alive(self, _: web.Request) -> web.Response:
+        return web.Response(status=self.status)
+
+    async def _list_rooms(self, _: web.Request) -> web.Response:
+        if self.list_status != 200:
+            return web.Response(status=self.list_status, text="invalid authorization token")
+        return _protobuf(ListRoomsResponse())
 
     async def _delete(self, request: web.Request) -> web.Response:
         if self.delete_failures:

@@ -63,7 +63,7 @@ class House:
         self.logs: dict[str, EventLog] = {}
         self.api = Api(
             api_key="the-key",
-            access=LiveKitAccess("ws://127.0.0.1:9", "devkey", SecretStr(SECRET)),
+            accesses=[LiveKitAccess("ws://127.0.0.1:9", "devkey", SecretStr(SECRET))],
             store=store,
             recordings=recordings,
             calls=self.calls,
@@ -147,7 +147,7 @@ async def test_probes_need_no_key(house):
 async def test_an_api_without_a_key_does_not_exist(house):
     with pytest.raises(ValueError):
         Api(
-            api_key="", access=None, store=house.store, recordings=house.recordings,
+            api_key="", accesses=[], store=house.store, recordings=house.recordings,
             calls=house.calls, live=house.live, metrics=house.metrics, why_not_ready=list,
         )  # fmt: skip
 

@@ -1,17 +1,21 @@
 """Every problem is named at once, with its remedy."""
 
+import asyncio
 import json
 import os
 import socket
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from server import check as check_module
 from server import local_programs
 from server.check import all_problems, check
+from server.livekit_access import LiveKitAccess
+from server.livekit_check import livekit_problems
 from services.problem import Problem
-from tests.fakes_server import ROOT
+from tests.fakes_server import ROOT, FakeLiveKit
 
 SOUND = {
     "LIVEKIT_URL": "ws://127.0.0.1:9",
@@ -37,6 +41,7 @@ def environment(monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(check_module, "local_problems", lambda *_: [])
+    monkeypatch.setattr(check_module, "livekit_problems", lambda _: [])
     for folder in ("bots", "flows"):
         Path(folder).mkdir()
     for file in ("echo.yaml", "echo.py"):
@@ -121,3 +126,18 @@ def test_the_stand_ins_are_asked_in_a_process_of_their_own(monkeypatch):
     assert all(isinstance(problem, Problem) and problem.remedy for problem in found)
     monkeypatch.setattr(local_programs, "EXTRA_MARKER", "not_installed_here")
     assert local_programs.local_problems() == []
+
+
+async def test_each_livekit_that_cannot_be_used_is_named(environment):
+    environment.undo()
+    async with FakeLiveKit() as well:
+        secret = SecretStr(SOUND["LIVEKIT_API_SECRET"])
+        urls = (well.url, "ws://127.0.0.1:9")
+        accesses = [LiveKitAccess(url, "devkey", secret) for url in urls]
+        (problem,) = await asyncio.to_thread(livekit_problems, accesses)
+        assert problem.key == "ws://127.0.0.1:9" and "does not answer" in problem.message
+        well.status = 406
+        assert len(await asyncio.to_thread(livekit_problems, accesses)) == 2
+        well.status, well.list_status = 200, 401
+        refused, _ = await asyncio.to_thread(livekit_problems, accesses)
+        assert refused.message == "refuses the key 'devkey'"

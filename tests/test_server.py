@@ -67,7 +67,7 @@ async def running(settings: Settings, livekit: FakeLiveKit) -> AsyncIterator[Run
     server = Server(settings, KEY, store, session="tests.fakes_server:load_session")
     task = asyncio.create_task(server.run())
     async with asyncio.timeout(10):
-        await server.worker.registered.wait()
+        await server.livekits.wait_registered()
     try:
         yield RunningServer(server, livekit, store)
     finally:
@@ -235,7 +235,7 @@ async def test_readiness_tells_what_is_missing(settings, livekit):
             assert answer.status == 200
         livekit.refuse = 401
         await livekit.socket.close()
-        await until(lambda: "LIVEKIT_API_SECRET" in house.server.worker.problem)
+        await until(lambda: "LIVEKIT_API_SECRET" in house.server.livekits.all[0].worker.problem)
         async with session.get(f"{url}/readyz") as answer:
             assert answer.status == 503
             assert "refused the key 'devkey'" in (await answer.json())["reasons"][0]

@@ -48,9 +48,12 @@ async def client(metrics, tmp_path):
             return problem.response(request.path)
 
     store = await CallStore.open(f"sqlite:///{tmp_path}/calls.db")
-    access = LiveKitAccess("ws://127.0.0.1:9", "devkey", SecretStr(SECRET))
+    accesses = [
+        LiveKitAccess("ws://127.0.0.1:9", "devkey", SecretStr(SECRET)),
+        LiveKitAccess("ws://127.0.0.1:10", "fallback", SecretStr(SECRET[::-1])),
+    ]
     app = web.Application(middlewares=[problems])
-    app.add_routes(WebhookRoutes(access, store, metrics).routes())
+    app.add_routes(WebhookRoutes(accesses, store, metrics).routes())
     async with TestClient(TestServer(app)) as client:
         yield client
     await store.close()
@@ -66,6 +69,11 @@ async def test_a_signed_webhook_is_taken_once(client, metrics):
     text = metrics.text().decode()
     assert 'switchboard_webhooks_total{result="taken"} 1.0' in text
     assert 'switchboard_webhooks_total{result="repeated"} 1.0' in text
+
+
+async def test_a_webhook_of_the_second_livekit_is_believed_too(client):
+    headers = signed(BODY, key="fallback", secret=SECRET[::-1])
+    assert await (await post(client, BODY, headers)).json() == {"taken": True}
 
 
 async def test_the_signature_covers_the_bytes_as_they_came(client):
