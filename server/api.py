@@ -1,7 +1,7 @@
 """The HTTP API: who may ask, what an error looks like, where it listens."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -23,6 +23,8 @@ from server.webhooks import WebhookRoutes
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/webhooks/livekit"})
 """Asked by probes, or signed in a way of their own."""
+OPEN_FOLDERS = ("/call/", "/web/")
+"""Asked by callers in browsers; ``server.web_routes`` has limits of its own."""
 MAX_BODY_BYTES = 256 * 1024
 
 
@@ -41,6 +43,7 @@ class Api:
         metrics: Metrics,
         why_not_ready: Callable[[], list[str]],
         livekit_states: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+        web_routes: Iterable[web.RouteDef] = (),
     ):
         """Build the application.
 
@@ -54,6 +57,7 @@ class Api:
             metrics: What Prometheus reads.
             why_not_ready: Reasons against taking a call; empty when ready.
             livekit_states: What is known of each LiveKit.
+            web_routes: Calls from a browser.
         """
         if not api_key:
             raise ValueError("the API needs a key")
@@ -73,6 +77,7 @@ class Api:
                 *CallRoutes(store, recordings, calls).routes(),
                 *StreamRoutes(store, calls, live).routes(),
                 *WebhookRoutes(accesses, store, metrics).routes(),
+                *web_routes,
             ]
         )
 
@@ -122,7 +127,7 @@ class Api:
 
     @web.middleware
     async def _authorised(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path not in OPEN_PATHS:
+        if request.path not in OPEN_PATHS and not request.path.startswith(OPEN_FOLDERS):
             scheme, _, key = request.headers.get("Authorization", "").partition(" ")
             given = key.strip().encode(errors="replace")
             if scheme.lower() != "bearer" or not hmac.compare_digest(given, self._api_key):

@@ -34,7 +34,8 @@ class KnownBots:
                 keys = yaml.safe_load(path.read_text(encoding="utf-8"))
             except (OSError, UnicodeDecodeError, yaml.YAMLError):
                 continue
-            keys = keys if isinstance(keys, dict) else {}
+            if not isinstance(keys, dict) or keys.get("name") != path.stem:
+                continue  # the folder holds desks too
             web[path.stem] = keys.get("web") is True
             variables[path.stem] = keys.get("variables") or {}
         return cls(frozenset(web), frozenset(n for n, on in web.items() if on), variables)

@@ -11,6 +11,7 @@ from server.call_pool import CallPool
 from server.call_supervisor import CallLimits, Surroundings
 from server.calls import Calls
 from server.finished_recording import FinishedRecordings
+from server.known_bots import KnownBots
 from server.live_events import LiveEvents
 from server.livekit_access import LiveKitAccess
 from server.livekits import LiveKits
@@ -19,6 +20,7 @@ from server.notify import notify
 from server.seats import Seats
 from server.settings import Settings, fork_environment, notify_socket
 from server.unfinished import RunningMarks, finish_unfinished
+from server.web import web_calls_of, web_routes_of
 
 SESSION = "server.preload:load_session"
 WARM_UP_SECS = 45.0
@@ -68,6 +70,7 @@ class Server:
             on_finished=self.livekits.finished,
             rooms_of=self.livekits.rooms_of,
         )
+        web_calls = web_calls_of(settings, self.calls, self.livekits.choose)
         self.api = Api(
             api_key=api_key,
             accesses=accesses,
@@ -78,6 +81,7 @@ class Server:
             metrics=self._metrics,
             why_not_ready=self.why_not_ready,
             livekit_states=lambda: [livekit.state for livekit in self.livekits.all],
+            web_routes=web_routes_of(settings, web_calls, KnownBots.read(settings.bots)).routes(),
         )
         self._stopping: asyncio.Queue[str] = asyncio.Queue()
         self._add_gauges()

@@ -5,16 +5,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from server.web_origins import LOOPBACK_HOSTS, checked_origins
 
 PREFIX = "SWITCHBOARD_"
 NUMBER_PATTERNS = r"^(\+[0-9]{1,15}\*?|[, ])*$"
 _FURTHER_KEY = re.compile(r"LIVEKIT_API_(?:KEY|SECRET)_[2-9]")
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 # Read by the tools that run beside the server on a developer's machine.
 NAMES_OF_OTHERS = frozenset(
@@ -75,6 +76,9 @@ class Settings(BaseSettings):
     Parameters:
         livekit_urls: Several LiveKits, the preferred one first; without it ``livekit_url`` alone.
         livekit_keys: Keys of the second and further ones, by place.
+        web_origins: Origins whose pages may place calls, separated by commas or spaces.
+        web_livekit_url: The first LiveKit as browsers reach it, where that is another address.
+        web_calls_per_minute: Calls a minute that one address may place by the page.
         max_calls: Seats: calls at the same time. A call takes about an eighth of a core.
         warm_calls: Call processes kept ready.
         max_call_secs: No call lasts longer, whatever its bot allows.
@@ -107,6 +111,10 @@ class Settings(BaseSettings):
     recordings_url: str = ""
     bots: Path = Path("bots")
     flows: Path = Path("flows")
+
+    web_origins: Annotated[str, AfterValidator(checked_origins)] = ""
+    web_livekit_url: str = Field("", pattern=r"^$|^wss?://")
+    web_calls_per_minute: int = Field(6, ge=1)
 
     max_calls: int = Field(default_factory=lambda: 5 * _cpus(), ge=1)
     warm_calls: int = Field(2, ge=0)

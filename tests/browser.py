@@ -59,6 +59,13 @@ class Page:
         """One command of the DevTools protocol."""
         return await self._browser.send(method, self._session, **params)
 
+    async def order(self, method: str, **params: Any) -> None:
+        """A command that may end the page before it answers."""
+        answer = asyncio.ensure_future(self.send(method, **params))
+        await asyncio.wait({answer}, timeout=1.0)
+        answer.cancel()
+        await asyncio.gather(answer, return_exceptions=True)
+
     async def go(self, url: str) -> None:
         """Open a page and wait until it is loaded."""
         await self.send("Page.navigate", url=url)
@@ -128,8 +135,14 @@ class Browser:
         async with asyncio.timeout(_ANSWER_SECS):
             return await answer
 
-    async def page(self, url: str, *, microphone: str = "granted") -> Page:
-        """A tab of its own profile, loaded; ``microphone`` is ``granted`` or ``denied``."""
+    async def page(self, url: str, *, microphone: str = "granted", blocked: str = "") -> Page:
+        """A tab of its own profile, loaded.
+
+        Args:
+            url: What it shows.
+            microphone: ``granted`` or ``denied``.
+            blocked: Pattern of addresses that it cannot load.
+        """
         context = (await self.send("Target.createBrowserContext"))["browserContextId"]
         await self.send(
             "Browser.setPermission",
@@ -144,6 +157,9 @@ class Browser:
         page = self._pages[attached["sessionId"]] = Page(self, attached["sessionId"])
         for domain in ("Page", "Runtime", "Log"):
             await page.send(f"{domain}.enable")
+        if blocked:
+            await page.send("Network.enable")
+            await page.send("Network.setBlockedURLs", urls=[blocked])
         await page.go(url)
         return page
 
