@@ -146,7 +146,7 @@ def _unanswered(telephony: Telephony) -> Iterator[Problem]:
         return
     for trunk in telephony.inbound_trunks:
         if trunk.name not in answered:
-            message = "is in no dispatch rule: its calls are dropped without an answer"
+            message = "is in no dispatch rule: its calls ring into nothing"
             remedy = "add it to a rule's trunks"
             yield Problem(f"inbound trunk {trunk.name}", "", message, remedy)
 

@@ -66,6 +66,7 @@ class Plan:
         unchanged: How many are right already.
         stale: Made by this file's owner and not in the file any more; not deleted by this plan.
         left_alone: Made by somebody else.
+        warnings: What lets anyone in and stays.
         problems: Names that stand for two things, which nothing can be said of.
     """
 
@@ -73,6 +74,7 @@ class Plan:
     unchanged: int
     stale: tuple[str, ...]
     left_alone: tuple[str, ...]
+    warnings: tuple[str, ...]
     problems: tuple[str, ...]
 
 
@@ -87,6 +89,7 @@ def make_plan(wanted: Wanted, existing: Existing, *, prune: bool) -> Plan:
     kept: list[Change] = []
     deleted: list[Change] = []
     stale: list[str] = []
+    warnings: list[str] = []
     left_alone: list[str] = []
     problems: list[str] = []
     unchanged = 0
@@ -107,10 +110,19 @@ def make_plan(wanted: Wanted, existing: Existing, *, prune: bool) -> Plan:
                 left_alone.append(f"{kind} {info.name or id_of(info)}")
             elif prune:
                 deleted.append(Change("delete", kind, info.name, id_of(info)))
+                continue
             else:
                 stale.append(f"{kind} {info.name}")
+            warnings += _lets_anyone_in(kind, info)
     deleted.sort(key=lambda change: change.kind != "dispatch rule")  # rules name trunks
-    return Plan((*deleted, *kept), unchanged, tuple(stale), tuple(left_alone), tuple(problems))
+    return Plan(
+        (*deleted, *kept),
+        unchanged,
+        tuple(stale),
+        tuple(left_alone),
+        tuple(warnings),
+        tuple(problems),
+    )
 
 
 def id_of(info: Info) -> str:
@@ -125,6 +137,15 @@ def _ambiguous(kind: Kind, should: Iterable[str], have: Sequence[Info]) -> Itera
         ids = [id_of(info) for info in have if info.name == name]
         if len(ids) > 1:
             yield f"LiveKit has {len(ids)} of {kind} {name}: delete all but one of {', '.join(ids)}"
+
+
+def _lets_anyone_in(kind: Kind, info: Info) -> Iterator[str]:
+    """What a file may not say without ``open``, and LiveKit has from elsewhere."""
+    match info:
+        case pb.SIPDispatchRuleInfo() if not info.trunk_ids:
+            yield f"{kind} {info.name or id_of(info)} names no trunk: calls that match none come in"
+        case pb.SIPInboundTrunkInfo() if not (info.allowed_addresses or info.auth_password):
+            yield f"{kind} {info.name or id_of(info)} lets anyone call in"
 
 
 def _differences(

@@ -20,6 +20,8 @@ def print_plan(console: Console, where: str, plan: Plan) -> None:
         console.print(Text(f"  ? {name} is not in the file any more; --prune deletes it", "cyan"))
     for name in plan.left_alone:
         console.print(Text(f"  . {name} was not made by this file; left alone", style="dim"))
+    for warning in plan.warnings:
+        console.print(Text(f"  ! {warning}", style="yellow"))
     for problem in plan.problems:
         console.print(Text(f"  ! {problem}", style="red"))
     console.print(Text(f"  {summary(plan)}"))
@@ -49,6 +51,7 @@ def plan_json(where: str, plan: Plan) -> Mapping[str, Any]:
         "unchanged": plan.unchanged,
         "stale": list(plan.stale),
         "left_alone": list(plan.left_alone),
+        "warnings": list(plan.warnings),
         "problems": list(plan.problems),
     }
 

@@ -134,6 +134,32 @@ def test_webhooks_are_signed_with_the_key_of_the_example_environment():
     assert key and _load("livekit.yaml")["webhook"]["api_key"] == key[1]
 
 
+def test_the_file_of_trunks_lies_where_provision_looks_for_it():
+    volumes = _load("compose.yaml")["services"]["switchboard"]["volumes"]
+    assert "./telephony.yaml:/app/docker/telephony.yaml:ro" in volumes
+    assert _load("telephony.yaml").keys() == {"inbound_trunks", "outbound_trunks", "dispatch_rules"}
+
+
+@pytest.mark.parametrize("path", sorted((DOCKER / "trunks").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_ready_file_has_both_ways_a_rule_and_a_page(path: Path):
+    data = yaml.safe_load(path.read_text())
+    (inbound,), (outbound,), (rule,) = (
+        data[key] for key in ("inbound_trunks", "outbound_trunks", "dispatch_rules")
+    )
+    assert (
+        inbound["name"]
+        == outbound["name"]
+        == rule["name"]
+        == path.stem.replace("generic", "carrier")
+    )
+    assert rule["trunks"] == [inbound["name"]]
+    page = DOCKER.parent / "docs" / "trunks" / f"{path.stem}.md"
+    assert page.name in path.read_text().splitlines()[0]
+    text = page.read_text()
+    assert f"docker/trunks/{path.name}" in text and "Not run against" in text
+    assert "## Test" in text
+
+
 def test_the_image_holds_no_gpl_part():
     lock = (DOCKER / "requirements.lock").read_text()
     assert "piper-tts" not in lock and "moonshine-voice" not in lock

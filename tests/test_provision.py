@@ -1,6 +1,8 @@
 """LiveKit gets the trunks and rules that a file names, and nothing is open by accident."""
 
+import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,12 @@ from livekit.protocol import sip as pb
 
 from local.exchange.exchange import Exchange
 from local.exchange.network import only_loopback
+from local.sip.digest import Credentials
 from server.cli import main
 from server.provision_checks import telephony_problems
 from server.provision_file import read_telephony
 from tests.fakes_exchange import KEY, SECRET, free_config
+from tests.fakes_phone import Phone
 
 TELEPHONY = """
 inbound_trunks:
@@ -100,7 +104,7 @@ def test_a_mistake_is_named_with_its_remedy(section, keys, said, tmp_path):
 
 def test_an_inbound_trunk_that_no_rule_names_is_a_problem(tmp_path):
     text = changed("dispatch_rules", trunks=[], open=None)
-    assert any("dropped without an answer" in problem for problem in problems_of(text, tmp_path))
+    assert any("ring into nothing" in problem for problem in problems_of(text, tmp_path))
 
 
 def test_a_trunk_or_rule_may_be_open_when_it_says_so(tmp_path):
@@ -165,8 +169,6 @@ class Provisioner:
         self.path.write_text(TELEPHONY)
 
     async def run(self, *arguments: str) -> tuple[int, str]:
-        import asyncio
-
         command = ["provision", "--file", str(self.path), *arguments]
         status = await asyncio.to_thread(main, command)
         captured = self._capsys.readouterr()
@@ -241,6 +243,45 @@ async def test_only_prune_deletes_and_only_what_the_file_made(provisioner, api):
     assert names == ["by hand"]
     assert not (await api.list_outbound_trunk(pb.ListSIPOutboundTrunkRequest())).items
     assert not (await api.list_dispatch_rule(pb.ListSIPDispatchRuleRequest())).items
+
+
+async def test_what_lets_anyone_in_and_was_made_elsewhere_is_warned_of(provisioner, api):
+    by_hand = pb.SIPInboundTrunkInfo(name="by hand", numbers=["+15550777"])
+    await api.create_inbound_trunk(pb.CreateSIPInboundTrunkRequest(trunk=by_hand))
+    rule = pb.SIPDispatchRuleInfo(name="everything")
+    rule.rule.dispatch_rule_individual.room_prefix = "call"
+    await api.create_dispatch_rule(pb.CreateSIPDispatchRuleRequest(dispatch_rule=rule))
+    status, text = await provisioner.run()
+    assert status == 0 and "! inbound trunk by hand lets anyone call in" in text
+    assert "! dispatch rule everything names no trunk" in text
+
+
+@pytest.mark.parametrize(
+    ("number", "password", "answer"),
+    [
+        ("+15550100", ENVIRON["CARRIER_PASSWORD"], 180),
+        ("+15550100", "wrong", 401),
+        ("+15550101", ENVIRON["CARRIER_PASSWORD"], None),
+    ],
+)
+async def test_the_provisioned_line_takes_its_own_calls_and_no_others(
+    provisioner, number, password, answer
+):
+    provisioner.path.write_text(changed("inbound_trunks", allowed_addresses=["127.0.0.0/8"]))
+    assert (await provisioner.run())[0] == 0
+    phone = await Phone.open()
+    credentials = Credentials("user", password)
+    phone.dial(number, provisioner.exchange.sip_address, credentials=credentials, talk=False)
+    try:
+        if answer:
+            await phone.until(lambda: answer in [status for status, _ in phone.responses()])
+            assert 407 in [status for status, _ in phone.responses()]
+        else:  # one 180 and silence, where a call that is taken rings each second
+            with pytest.raises(TimeoutError):
+                await phone.until(lambda: len(phone.responses()) > 2, 1.3)
+            assert [status for status, _ in phone.responses()] == [100, 180]
+    finally:
+        await phone.close()
 
 
 async def test_a_trunk_of_the_same_name_is_taken_over_and_a_double_one_is_refused(provisioner, api):
@@ -323,8 +364,6 @@ def test_a_ready_file_has_no_problem(path):
 @pytest.mark.parametrize("path", READY, ids=lambda path: path.stem)
 async def test_a_ready_file_is_provisioned_and_stays(path, provisioner, monkeypatch):
     provisioner.path.write_text(path.read_text())
-    import re
-
     for name in re.findall(r"\$\{(\w+)\}", path.read_text()):
         monkeypatch.setenv(name, _Any().get(name))
     assert (await provisioner.run())[0] == 0
