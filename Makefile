@@ -25,7 +25,7 @@ bench: install models  ## Measure latency, barge-in, memory and CPU on real SIP 
 	@$(BIN)/python -m local.bench $(ARGS)
 
 contract: install  ## What the bot relies on in LiveKit and its SIP bridge, against LIVEKIT_URL or the exchange.
-	@$(BIN)/python -m pytest -m contract tests/test_contract.py tests/test_contract_calls.py $(ARGS)
+	@$(BIN)/python -m pytest -m contract tests/test_contract.py tests/test_contract_calls.py tests/test_contract_trunks.py $(ARGS)
 
 install: $(INSTALLED)  ## The virtual environment from the hash-locked list.
 

@@ -190,10 +190,13 @@ def test_secrets_travel_by_environment_and_only_to_who_needs_them(tmp_path: Path
     livekit = LiveKitAccess.for_this_run("ws://127.0.0.1:1")
     commands = child_commands(Ports())
     environ = {"PATH": "/bin", "OPENAI_API_KEY": "sk-real", "LIVEKIT_API_SECRET": "real"}
+    environ |= {"LIVEKIT_URLS": "wss://production", "LIVEKIT_API_SECRET_2": "real"}
     found = child_environments(environ, Ports(), livekit, "the-api-key", tmp_path)
     assert not [c for c in commands.values() if livekit.api_secret in c or "the-api-key" in c]
     assert "sk-real" not in str(found) and "real" not in found["exchange"]["LIVEKIT_API_SECRET"][:4]
     assert livekit.api_secret not in str(found["providers"])
+    assert found["server"]["LIVEKIT_URLS"] == livekit.url
+    assert not any("LIVEKIT_API_SECRET_2" in child for child in found.values())
     assert found["server"]["SWITCHBOARD_API_KEY"] == "the-api-key"
     assert livekit.api_secret not in repr(livekit)
 

@@ -83,11 +83,16 @@ def child_environments(
     """The whole environment of each child; secrets travel here and nowhere else."""
     # A secret goes only to the child that needs it.
     private = ("_API_KEY", "_API_SECRET")
-    base = {name: value for name, value in environ.items() if not name.endswith(private)}
+    base = {
+        name: value
+        for name, value in environ.items()
+        if not name.endswith(private) and not name.startswith("LIVEKIT_API_")
+    }
     keys = {"LIVEKIT_API_KEY": livekit.api_key, "LIVEKIT_API_SECRET": livekit.api_secret}
     providers = f"{HOST}:{ports.providers}"
     server = {
         "LIVEKIT_URL": livekit.url,
+        "LIVEKIT_URLS": livekit.url,  # not those of a production's .env
         "DEEPGRAM_API_KEY": _PROVIDER_KEY,
         "DEEPGRAM_URL": f"ws://{providers}",
         "OPENAI_API_KEY": _PROVIDER_KEY,
