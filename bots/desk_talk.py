@@ -68,7 +68,7 @@ class DeskTalk:
         self._ear: DeskEar | None = None
         self._tell: Listener = lambda event: None
         self._summary: asyncio.Task[str] | None = None
-        self._sounds: asyncio.Task[tuple[bytes, bytes, bytes]] | None = None
+        self._sounds: list[asyncio.Task[bytes]] = []
         self._trunk_id = ""
         self._asked_at: float | None = None
 
@@ -82,7 +82,9 @@ class DeskTalk:
         """Begin to write the summary and, for a person who is told, to speak it."""
         self._summary = asyncio.create_task(self._briefing.summary(messages, reason))
         if briefed:
-            self._sounds = asyncio.create_task(self._synthesise(caller))
+            words = self._briefing.words
+            speeches = (self._told(caller), self._sound(words.question), self._sound(words.again))
+            self._sounds = [asyncio.create_task(speech) for speech in speeches]
 
     async def headers(self) -> Mapping[str, str]:
         """What goes with a phone that is sent on: the call's id and its summary."""
@@ -113,29 +115,19 @@ class DeskTalk:
     async def brief(self) -> None:
         """Let the person say hello, tell them about the call, ask; ends in ``Asked``."""
         await self._listen()
-        assert self._ear and self._sounds
+        assert self._ear
         try:
             async with asyncio.timeout(GREETING_SECS):
                 await self._ear.greeting_is_over(first_secs=FIRST_SECS, quiet_secs=QUIET_SECS)
         except TimeoutError:
             self._tell(Heard("machine"))
             return
-        try:
-            briefing, question, _ = await self._sounds
-        except PhraseError as error:
-            logger.error(f"The person cannot be told about the call: {error}")
-            self._tell(Broke("the briefing cannot be spoken"))
-            return
         self._asked_at = self._now()
-        await self.line.say(briefing)
-        await self.line.say(question)
-        self._tell(Asked())
+        await self._say(self._sounds[:2])
 
     async def ask_again(self) -> None:
         """Repeat the question; ends in ``Asked``."""
-        assert self._sounds
-        await self.line.say((await self._sounds)[2])
-        self._tell(Asked())
+        await self._say(self._sounds[2:])
 
     async def hang_up(self) -> None:
         """End the person's leg and stop listening."""
@@ -144,22 +136,30 @@ class DeskTalk:
 
     async def close(self) -> None:
         """End everything; safe to call twice."""
-        tasks: set[asyncio.Task[Any]] = {t for t in (self._summary, self._sounds) if t}
+        # The phone first: what is being thought or spoken may take its time to end.
+        await self.line.close()
+        tasks: set[asyncio.Task[Any]] = {*self._sounds, *([self._summary] if self._summary else [])}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        # The phone first: what hears it may take its time.
-        await self.line.close()
         await self._stop_listening()
 
-    async def _synthesise(self, caller: str) -> tuple[bytes, bytes, bytes]:
+    async def _say(self, sounds: Sequence[asyncio.Task[bytes]]) -> None:
+        try:
+            for sound in sounds:
+                await self.line.say(await asyncio.shield(sound))
+        except PhraseError as error:
+            logger.error(f"The person cannot be told about the call: {error}")
+            self._tell(Broke("the briefing cannot be spoken"))
+        else:
+            self._tell(Asked())
+
+    async def _told(self, caller: str) -> bytes:
         assert self._summary
-        words, sound = self._briefing.words, self._briefing.sound
-        rate_hz = self.line.out_rate_hz
-        question, again, summary = await asyncio.gather(
-            sound(words.question, rate_hz), sound(words.again, rate_hz), self._summary
-        )
-        return await sound(self._briefing.text(caller, summary), rate_hz), question, again
+        return await self._sound(self._briefing.text(caller, await self._summary))
+
+    async def _sound(self, text: str) -> bytes:
+        return await self._briefing.sound(text, self.line.out_rate_hz)
 
     async def _listen(self) -> None:
         await self._stop_listening()

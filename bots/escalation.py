@@ -8,6 +8,7 @@ from pipecat.flows import FlowsDirectFunction
 
 from bots.bot import Bot
 from bots.config import BotConfig
+from bots.desk_words import kept_phrases
 from bots.desks import FILE, Desks
 from flows.ready_tools import transfer_to_human
 from services.problem import Problem
@@ -37,3 +38,11 @@ def ready_globals(bot: Bot) -> list[FlowsDirectFunction]:
     keys = bot.config.escalation
     wanted = keys is not None and "asks_for_human" in keys.on
     return [transfer_to_human] if wanted and "transfer_to_human" not in bot.tools else []
+
+
+def transfer_phrases(bot: Bot, desks: Desks) -> Iterator[str]:
+    """What a bot says around a transfer word for word, to be kept as audio."""
+    names = bot.config.escalation.to if bot.config.escalation else ()
+    if names or "transfer_to_human" in bot.tools:
+        wanted = [desk for desk in desks.by_name.values() if not names or desk.name in names]
+        yield from kept_phrases(bot.config.language, wanted)

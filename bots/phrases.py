@@ -13,6 +13,7 @@ from pipecat.services.tts_service import TTSService
 from pipecat.workers.runner import WorkerRunner
 
 from bots.bot import Bot, Bots
+from bots.escalation import transfer_phrases
 from bots.sentences import sentences_for
 from services.phrases import PhraseStore
 from services.providers import Providers
@@ -48,7 +49,7 @@ async def warm_phrases(bots: Bots, providers: Providers, store: PhraseStore) -> 
         if bot.config.tts is None:
             continue
         try:
-            for text in phrases_of(bot):
+            for text in (*phrases_of(bot), *transfer_phrases(bot, bots.desks)):
                 await keep_phrase(bot, text, providers, store)
         except PhraseError as error:
             failures.append(f"{bot.name}: {error}")
@@ -97,11 +98,14 @@ async def synthesised(service: TTSService, text: str) -> bytes:
     await runner.add_workers(worker)
     await worker.queue_frames([TTSSpeakFrame(text), EndFrame()])
     running = asyncio.create_task(runner.run())
-    done, _ = await asyncio.wait({running}, timeout=SYNTHESIS_SECS)
+    try:
+        done, _ = await asyncio.wait({running}, timeout=SYNTHESIS_SECS)
+    finally:
+        if not running.done():  # too late, or nobody wants the words any more
+            await worker.cancel(reason="the TTS is silent")
+            await asyncio.wait({running}, timeout=3)
+            running.cancel()
     if not done:
-        await worker.cancel(reason="the TTS is silent")
-        await asyncio.wait({running}, timeout=3)
-        running.cancel()
         raise PhraseError(f"{service.name} did not finish in {SYNTHESIS_SECS:g} s")
     await running
     if errors or not ear.audio:

@@ -1,8 +1,6 @@
 """The desk's end of a transfer: phones that register at the stack and are answered by tests."""
 
 import asyncio
-import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,15 +10,9 @@ from local.sip.call import SipCall
 from local.sip.digest import Credentials
 from local.sip.endpoint import SipEndpoint
 from local.sip.registration import Registration
+from local.stack.stack import Stack
 
 FIRST, SECOND = "+15550180", "+15550181"
-PASSWORDS = {number: f"secret{number[-3:]}" for number in (FIRST, SECOND)}
-
-
-def phones_environment() -> dict[str, str]:
-    """The environment of a stack that knows the desk's phones."""
-    phones = [{"number": n, "user": n, "password": p} for n, p in PASSWORDS.items()]
-    return dict(os.environ) | {"EXCHANGE_PHONES": json.dumps(phones)}
 
 
 @dataclass
@@ -50,8 +42,8 @@ class DeskPhone:
 
 
 @asynccontextmanager
-async def desk_phone(registrar: str, number: str = FIRST) -> AsyncIterator[DeskPhone]:
-    """A phone of the desk, registered at ``host:port``."""
+async def desk_phone(stack: Stack, number: str = FIRST) -> AsyncIterator[DeskPhone]:
+    """A phone of the desk, registered at a stack."""
     phone: DeskPhone | None = None
 
     async def take(call: SipCall) -> None:
@@ -60,8 +52,9 @@ async def desk_phone(registrar: str, number: str = FIRST) -> AsyncIterator[DeskP
 
     endpoint = await SipEndpoint.open(on_invite=take)
     phone = DeskPhone(endpoint)
-    login = Credentials(number, PASSWORDS[number])
-    registration = Registration(endpoint, f"sip:{number}@{registrar}", login)
+    login = next(phone for phone in stack.address.phones if phone["number"] == number)
+    credentials = Credentials(login["user"], login["password"])
+    registration = Registration(endpoint, f"sip:{number}@{stack.address.sip}", credentials)
     try:
         await registration.start()
         yield phone
