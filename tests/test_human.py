@@ -256,7 +256,8 @@ async def test_a_chat_answers_each_time_until_the_other_hangs_up(endpoint):
 @pytest.fixture
 async def registrar() -> AsyncIterator[tuple[Registrar, str, dict[str, str]]]:
     login = {"number": "+15550180", "user": "15550180", "password": "secret"}
-    registrar = Registrar([PhoneAccount(**login)], new_tag=lambda: "tag")
+    other = PhoneAccount("+15550181", "15550181", "secret")
+    registrar = Registrar([PhoneAccount(**login), other], new_tag=lambda: "tag")
     server = await SipEndpoint.open()
     server.on_register = registrar.on_register
     yield registrar, f"127.0.0.1:{server.address[1]}", login
@@ -265,7 +266,7 @@ async def registrar() -> AsyncIterator[tuple[Registrar, str, dict[str, str]]]:
 
 async def test_a_real_phone_is_called_before_the_human_who_stands_in(registrar):
     known, address, login = registrar
-    async with _human(BUSY, registrar=address, login=login, priority=0.1) as stand_in:
+    async with _human(BUSY, registrar=address, login=login, stand_in=True) as stand_in:
         port = stand_in.uri.rpartition(":")[2]
         assert f":{port};" in str(known.contact("+15550180"))
         async with _human(BUSY, registrar=address, login=login) as real:
@@ -273,6 +274,17 @@ async def test_a_real_phone_is_called_before_the_human_who_stands_in(registrar):
             assert f":{port};" in str(known.contact("+15550180"))
         assert f":{stand_in.uri.rpartition(':')[2]};" in str(known.contact("+15550180"))
     assert known.contact("+15550180") is None
+
+
+async def test_the_stand_in_gives_way_to_a_phone_of_another_number_of_the_desk(endpoint, registrar):
+    _, address, login = registrar
+    other = login | {"number": "+15550181", "user": "15550181"}
+    script = human("answers", {"bot_hangs_up": True}, ring_secs=0)
+    async with _human(script, registrar=address, login=[login, other], stand_in=True) as stand_in:
+        assert (await _caller(endpoint, stand_in.uri, [{"wait": 0.1}]).run()).passed
+        async with _human(BUSY, registrar=address, login=other):
+            report = await _caller(endpoint, stand_in.uri, [{"wait": 0.1}]).run()
+            assert report.end_status == 480
 
 
 async def test_a_human_with_a_wrong_password_is_not_at_the_desk(registrar):

@@ -1,8 +1,8 @@
 """A simulated person at a desk phone: registers, lets it ring, answers, listens and talks.
 
 ``Human`` takes calls in this process; ``python -m local.callers.human --registrar HOST:PORT`` is
-the one at the desk of ``switchboard up``. Its phone and password come from HUMAN_PHONE, an object
-with ``number``, ``user`` and ``password`` as JSON.
+the one at the desk of ``switchboard up``. Its phones come from HUMAN_PHONES, a JSON list of objects
+with ``number``, ``user`` and ``password``.
 """
 
 import argparse
@@ -54,8 +54,8 @@ class Human:
         lines: Mapping[str, np.ndarray],
         ears: Transcriber,
         registrar: str = "",
-        login: Mapping[str, str] | None = None,
-        priority: float | None = None,
+        login: Mapping[str, str] | Sequence[Mapping[str, str]] = (),
+        stand_in: bool = False,
         tapes_dir: Path | None = None,
         on_line: Callable[[Line], None] | None = None,
     ):
@@ -66,18 +66,20 @@ class Human:
             lines: Audio of everything that will be said, from ``Voice.render``.
             ears: Speech recognition; may be shared.
             registrar: ``host:port`` to register at; empty for a phone that is dialled directly.
-            login: ``number``, ``user`` and ``password`` of the phone, as in ``up.json``.
-            priority: Among several phones of one number, 0 to 1; None names none, the highest.
+            login: ``number``, ``user`` and ``password`` of the phone, as in ``up.json``; or of all
+                phones on the desk.
+            stand_in: Whether any other phone that registers for one of the numbers goes first.
             tapes_dir: Where recordings go, one a call.
             on_line: Told each thing said.
         """
         self.phone: Phone | None = None
         self.reports: list[CallReport] = []
         self._script, self._lines, self._ears = script, lines, ears
-        self._registrar, self._login, self._priority = registrar, dict(login or {}), priority
+        self._registrar, self._stand_in = registrar, stand_in
+        self._logins = [login] if isinstance(login, Mapping) else list(login)
         self._tapes_dir, self._on_line = tapes_dir, on_line
         self._endpoint: SipEndpoint | None = None
-        self._registration: Registration | None = None
+        self._registrations: list[Registration] = []
         self._calls = self._asked = 0
         self._reported = asyncio.Event()
 
@@ -91,15 +93,15 @@ class Human:
             on_invite=self._take, user_agent="switchboard-human"
         )
         try:
-            if self._registrar:
-                user = self._login["user"]
-                self._registration = Registration(
+            for login in self._logins if self._registrar else ():
+                line = Registration(
                     self._endpoint,
-                    f"sip:{user}@{self._registrar}",
-                    Credentials(user, self._login["password"]),
-                    q=self._priority,
+                    f"sip:{login['user']}@{self._registrar}",
+                    Credentials(login["user"], login["password"]),
+                    q=_STAND_IN_PRIORITY if self._stand_in else None,
                 )
-                await self._registration.start()
+                self._registrations.append(line)
+                await line.start()
         except BaseException:
             await self.__aexit__()
             raise
@@ -107,8 +109,7 @@ class Human:
 
     async def __aexit__(self, *_: object) -> None:
         """Unregister, hang up, pull the plug."""
-        if self._registration:
-            await self._registration.stop()
+        await asyncio.gather(*(line.stop() for line in self._registrations))
         if self._endpoint:
             await self._endpoint.close()
 
@@ -153,6 +154,10 @@ class Human:
         self._reported.set()
 
     async def _react(self, call: SipCall, phone: Phone, actor: Actor) -> None:
+        if self._stand_in and await self._is_not_needed():
+            call.reject(480, "Temporarily Unavailable")
+            actor.report.end_status = 480
+            return
         call.ringing()
         if self._script.ring_secs:
             await _within(phone, self._script.ring_secs)
@@ -169,6 +174,10 @@ class Human:
         actor.report.answer_secs = (phone.answered_at or 0.0) - phone.dialled_at
         async with asyncio.timeout(self._script.max_secs):
             await actor.perform()
+
+    async def _is_not_needed(self) -> bool:
+        """Whether a real phone of the desk has registered, if under another of its numbers."""
+        return any([await line.others() for line in self._registrations])
 
 
 async def _within(phone: Phone, secs: float) -> None:
@@ -190,19 +199,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logger.remove()
     logger.add(sys.stderr, level="INFO")
     try:
-        login = json.loads(os.environ.pop("HUMAN_PHONE", ""))
+        logins = json.loads(os.environ.pop("HUMAN_PHONES", ""))
         script = load_human(options.script)
-        asyncio.run(_sit(script, login, options))
+        asyncio.run(_sit(script, logins, options))
     except (ScenarioError, VoiceError, SipCallError) as error:
         print(error, file=sys.stderr)
         return 1
-    except (ValueError, KeyError):
-        print("HUMAN_PHONE must hold number, user and password as JSON", file=sys.stderr)
+    except (ValueError, KeyError, TypeError):
+        print("HUMAN_PHONES must be a JSON list of number, user and password", file=sys.stderr)
         return 2
     return 0
 
 
-async def _sit(script: HumanScript, login: dict[str, str], options: argparse.Namespace) -> None:
+async def _sit(
+    script: HumanScript, logins: Sequence[Mapping[str, str]], options: argparse.Namespace
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -216,8 +227,8 @@ async def _sit(script: HumanScript, login: dict[str, str], options: argparse.Nam
             lines=lines,
             ears=ears,
             registrar=options.registrar,
-            login=login,
-            priority=_STAND_IN_PRIORITY,
+            login=logins,
+            stand_in=True,
             tapes_dir=options.tapes,
             on_line=lambda line: logger.debug(f"{line.who}: {line.text}"),
         ):

@@ -52,8 +52,13 @@ class RegisterRequests:
         self._call_id, self._tag = f"{secrets.token_hex(12)}@{host}", secrets.token_hex(6)
         self._user_agent, self._cseq = user_agent, 0
 
-    def next(self, *, leave: bool = False) -> Request:
-        """The next REGISTER, with an answer to the last challenge; ``leave`` unregisters."""
+    def next(self, *, leave: bool = False, ask: bool = False) -> Request:
+        """The next REGISTER, with an answer to the last challenge.
+
+        Args:
+            leave: Unregister.
+            ask: Change nothing, only ask who is registered (RFC 3261 §10.2.3).
+        """
         self._cseq += 1
         priority = "" if self._q is None else f";q={self._q:g}"
         fields = Headers([("Max-Forwards", "70")])
@@ -61,8 +66,9 @@ class RegisterRequests:
         fields.add("To", f"<{self._record}>")
         fields.add("Call-ID", self._call_id)
         fields.add("CSeq", f"{self._cseq} REGISTER")
-        fields.add("Contact", f"<{self._contact}>{priority}")
-        fields.add("Expires", "0" if leave else str(self.expires_secs))
+        if not ask:
+            fields.add("Contact", f"<{self._contact}>{priority}")
+            fields.add("Expires", "0" if leave else str(self.expires_secs))
         if self._user_agent:
             fields.add("User-Agent", self._user_agent)
         if self._digest and (pair := self._digest.authorization("REGISTER", self._registrar)):
@@ -93,6 +99,11 @@ class RegisterRequests:
                 return float(expires)
         expires = response.headers.get("Expires")
         return float(expires) if expires.isdecimal() else float(self.expires_secs)
+
+    def others(self, response: Response) -> list[str]:
+        """Contacts of other phones of the same number."""
+        uris = [NameAddr.parse(value).uri for value in response.headers.all("Contact")]
+        return [uri for uri in uris if SipUri.parse(uri).bare() != self._contact]
 
 
 class Registration:
@@ -164,6 +175,17 @@ class Registration:
             # The registrar forgets by itself what is not refreshed.
             logger.debug(f"not unregistered: {error}")
 
+    async def others(self) -> list[str]:
+        """Ask the registrar for the contacts of other phones of this number.
+
+        Raises:
+            SipCallError: If the registrar refuses or does not answer.
+        """
+        try:
+            return self._requests.others(await self._send(ask=True))
+        except SipParseError as error:
+            raise SipCallError(400, f"unusable answer: {error}") from error
+
     async def _refresh(self, granted_secs: float) -> None:
         failures = 0
         while True:
@@ -188,9 +210,9 @@ class Registration:
         self.registered = True
         return granted_secs
 
-    async def _send(self, *, leave: bool = False) -> Response:
+    async def _send(self, *, leave: bool = False, ask: bool = False) -> Response:
         while True:
-            response = await self._exchange(self._requests.next(leave=leave))
+            response = await self._exchange(self._requests.next(leave=leave, ask=ask))
             if not self._requests.take(response):
                 break
         if response.status >= 300:

@@ -14,6 +14,7 @@ from rich.console import Console
 from local.models import ModelError, missing, models_folder
 from local.models import main as fetch_models_main
 from local.stack.child import StackError
+from local.stack.phones import DESK_NUMBERS
 from local.stack.plan import LiveKitAccess
 from local.stack.ports import Ports
 from local.stack.stack import Stack, StackConfig
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--verbose", action="store_true", help="show every process's log")
     parser.add_argument("--realistic", action="store_true", help="with a real LiveKit's delays")
     parser.add_argument("--openai-url", metavar="URL", help="a model that answers for the rules")
+    parser.add_argument("--no-human", action="store_true", help="nobody sits at the desk")
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(given[1:] if given[:1] == ["--"] else given)
     console = Console(stderr=True, highlight=False)
@@ -52,6 +54,7 @@ def _config(environ: Mapping[str, str], options: argparse.Namespace) -> StackCon
         livekit=LiveKitAccess.from_environment(environ),
         realistic=options.realistic,
         openai_url=options.openai_url,
+        human=not options.no_human,
     )
 
 
@@ -116,6 +119,12 @@ def _welcome(stack: Stack, console: Console, config: StackConfig) -> None:
     for number, bot in shipped_numbers(config.environ).items():
         where = f"sip:{number}@{address.sip}" if address.sip else number
         console.print(f"  dial     {where}   {bot}", markup=False)
+    for phone in address.phones:
+        login = f"user {phone['user']}   password {phone['password']}"
+        what = "front desk" if phone["number"] in DESK_NUMBERS else "anybody"
+        console.print(f"  phone    {phone['number']}   {login}   {what}", markup=False)
+    if "human" in stack.children:
+        console.print("           a simulated human answers the desk until a phone registers")
     console.print(f"  API      {address.api}   key {address.api_key}", markup=False)
     console.print(f"  LiveKit  {address.livekit}", markup=False)
     console.print(f"  logs     {stack.logs_dir}", markup=False)

@@ -1,10 +1,12 @@
 """What each process of the stack is started with: command and environment."""
 
+import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local.stack.phones import DESK_NUMBERS
 from local.stack.ports import HOST, Ports
 
 _PROVIDER_KEY = "local"
@@ -66,10 +68,12 @@ def child_commands(
     exchange += ["--webhook-url", f"http://{HOST}:{ports.api}/webhooks/livekit"]
     providers = ["-m", "local.providers", "--host", HOST, "--port", str(ports.providers)]
     providers += ["--rules", str(rules_dir)]
+    human = ["-m", "local.callers.human", "--registrar", f"{HOST}:{ports.sip}"]
     return {
         "exchange": exchange + (["--realistic"] if realistic else []),
         "providers": providers + (["--openai-url", openai_url] if openai_url else []),
         "server": ["-m", "server.cli", "serve"],
+        "human": human,
     }
 
 
@@ -79,6 +83,8 @@ def child_environments(
     livekit: LiveKitAccess,
     api_key: str,
     data_dir: Path,
+    *,
+    phones: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, dict[str, str]]:
     """The whole environment of each child; secrets travel here and nowhere else."""
     # A secret goes only to the child that needs it.
@@ -105,8 +111,10 @@ def child_environments(
         "SWITCHBOARD_DATA": str(data_dir),
     }
     upstream = {name: environ[name] for name in (_UPSTREAM_KEY,) if name in environ}
+    desk = [phone for phone in phones if phone["number"] in DESK_NUMBERS]
     return {
-        "exchange": base | keys,
+        "exchange": base | keys | {"EXCHANGE_PHONES": json.dumps(list(phones))},
         "providers": base | upstream,
         "server": base | keys | server,
+        "human": base | {"HUMAN_PHONES": json.dumps(desk)},
     }

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Self
 
@@ -18,6 +18,7 @@ from local.check import port_remedy
 from local.exchange.network import ONLY_LOOPBACK_REMEDY, only_loopback
 from local.models import missing, models_folder
 from local.stack.child import Child, StackError
+from local.stack.phones import phones_of_this_run
 from local.stack.plan import (
     LiveKitAccess,
     child_commands,
@@ -27,6 +28,7 @@ from local.stack.ports import HOST, Ports
 
 _READY_SECS = 60.0
 _GRACE_SECS = 6.5
+_WORLD = ("exchange", "providers")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class StackConfig:
         realistic: The exchange adds the delays measured on a real LiveKit.
         openai_url: An OpenAI-compatible server that answers in place of the rules.
         settings: Further variables of the server, e.g. ``SWITCHBOARD_MAX_CALLS``.
+        human: A simulated person sits at the desk while no phone has registered for it.
     """
 
     environ: Mapping[str, str]
@@ -50,6 +53,7 @@ class StackConfig:
     realistic: bool = False
     openai_url: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    human: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class StackAddress:
         api_key: Its bearer key.
         livekit: LiveKit's URL.
         providers: Base URL of the local providers, for their control API.
+        phones: Who may register at the SIP address: number, user and password; none with a LiveKit
+            that is not the exchange.
     """
 
     sip: str | None
@@ -69,6 +75,7 @@ class StackAddress:
     api_key: str = field(repr=False)
     livekit: str
     providers: str
+    phones: list[dict[str, str]] = field(default_factory=list, repr=False)
 
     def as_json(self) -> str:
         """One JSON object."""
@@ -104,7 +111,6 @@ class Stack:
         self.children: dict[str, Child] = {}
         self.address = self._address()
         self.livekit = config.livekit or LiveKitAccess.for_this_run(self.address.livekit)
-        self.livekit = config.livekit or LiveKitAccess.for_this_run(self.address.livekit)
 
     async def __aenter__(self) -> Self:
         """Start everything; see ``start``."""
@@ -130,9 +136,11 @@ class Stack:
         self._check_machine()
         began = time.monotonic()
         self.children = await asyncio.to_thread(self._plan)
-        # The server connects to the others as it starts, and keeps the bots' greetings as audio.
-        world = [child for name, child in self.children.items() if name != "server"]
-        for children in (world, [self.children["server"]]):
+        # The server connects to the others as it starts, and keeps the bots' greetings as audio;
+        # the human registers at the exchange.
+        world = [child for name, child in self.children.items() if name in _WORLD]
+        rest = [child for name, child in self.children.items() if name not in _WORLD]
+        for children in (world, rest):
             await asyncio.gather(*(child.start() for child in children))
             await self._all_ready(children)
         self._write_up_file()
@@ -190,6 +198,7 @@ class Stack:
             api_key=secrets.token_urlsafe(24),
             livekit=livekit.url if livekit else f"ws://{HOST}:{ports.livekit}",
             providers=f"http://{HOST}:{ports.providers}",
+            phones=[] if livekit else [asdict(phone) for phone in phones_of_this_run()],
         )
 
     def _plan(self) -> dict[str, Child]:
@@ -202,8 +211,15 @@ class Stack:
         )
         if config.livekit:
             del commands["exchange"]
+        if config.livekit or not config.human:
+            del commands["human"]
         environments = child_environments(
-            config.environ, config.ports, self.livekit, self.address.api_key, config.data_dir
+            config.environ,
+            config.ports,
+            self.livekit,
+            self.address.api_key,
+            config.data_dir,
+            phones=self.address.phones,
         )
         environments["server"] |= config.settings
         self.logs_dir.mkdir(parents=True, exist_ok=True)
