@@ -207,6 +207,8 @@ class _Call:
         before = limits.warn_secs if limits.warn_secs < limits.max_call_secs else 0
         if await self._gate.wait(limits.max_call_secs - before):
             return
+        if self._handover and self._handover.talking:  # two people may talk as long as they like
+            await self._gate.first(self._handover.until_back())
         if before:
             await conversation.warn()
         if not before or not await self._gate.wait(before):

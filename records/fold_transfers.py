@@ -3,6 +3,7 @@
 from typing import Any
 
 from records.event import Event
+from records.events import CallEnded
 from records.transfer_events import (
     CallbackBooked,
     CallBridged,
@@ -38,6 +39,9 @@ class TransferFold:
                 number, when, topic = event.number, event.when, event.topic
                 callback = Callback(number=number, when=when, topic=topic, at_secs=event.t)
                 self._callbacks.append(callback)
+            case CallEnded() if self._transfers and "outcome" not in self._transfers[-1]:
+                # The call process died in the middle of it.
+                self._transfers[-1].update(outcome="failed", ended_secs=event.t)
             case _ if self._transfers:
                 self._take_transfer(self._transfers[-1], event)
 

@@ -17,6 +17,7 @@ from records.events import EVENT, Answered, CallEnded, CallStarted, ErrorRaised
 from records.log import EventLog
 from records.outcomes import Outcome
 from records.store import CallStore
+from records.transfer_events import TransferStarted
 from server.call_pool import CallPool
 from server.call_process import ConfigurationError
 from server.finished_recording import FinishedRecordings
@@ -24,6 +25,7 @@ from server.forked_process import ForkedProcess
 from server.live_events import LiveEvents
 from server.livekit_access import Rooms
 from server.metrics import Metrics
+from transports.desk_line import desk_room
 
 SAVE_ATTEMPTS = 3
 
@@ -125,6 +127,7 @@ class CallSupervisor:
             if not self.ended:
                 outcome = self._ending_as or "worker_lost"
                 await self._add(CallEnded, outcome=outcome, reason=self._death())
+            await self._delete_desk()
             await self._around.rooms.delete(self.job.room)
             self._on_line_free()
             for kind, fields in await self._around.recordings.finish(
@@ -154,6 +157,7 @@ class CallSupervisor:
                 self._around.metrics.process_replaced()
                 logger.warning(f"{self._death()}: another process takes the call over")
                 await self._add(ErrorRaised, source="call process", message=self._death())
+                await self._delete_desk()
                 await self._run_process(self._job_again())
         except ConfigurationError as error:
             logger.error(f"No process for the call: {error}")
@@ -178,6 +182,11 @@ class CallSupervisor:
             process.signal(signal.SIGKILL)
             process.close()
             await self._end_teardown()
+
+    async def _delete_desk(self) -> None:
+        """End the leg of a person whom a call process may have left behind."""
+        if any(isinstance(event, TransferStarted) for event in self.events):
+            await self._around.rooms.delete(desk_room(self.job.room))
 
     async def _may_go_on(self) -> bool:
         assert self._process

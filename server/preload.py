@@ -27,6 +27,7 @@ from services.phrases import PhraseStore
 from services.provider_table import ACCESS_NAMES
 from services.providers import ProviderAccess, Providers
 from transports.call_info import CallInfo
+from transports.desk_line import desk_room
 from transports.livekit_sip import LiveKitSIPTransport
 
 
@@ -60,6 +61,7 @@ class LoadedSession:
     async def end_room(self, job: CallJob) -> None:
         """Deletes the room."""
         rooms = Rooms(LiveKitAccess(job.url, job.api_key, SecretStr(job.api_secret)))
+        await rooms.delete(desk_room(job.room))
         await rooms.delete(job.room)
         await rooms.close()
 
