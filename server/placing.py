@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from loguru import logger
@@ -25,6 +25,7 @@ from server.placement import (
     room_of,
 )
 from server.placing_request import CallRequest
+from server.web_calls import WebCall, WebCalls
 from transports.leg import OutboundTrunk
 from transports.line_error import LineError
 
@@ -39,9 +40,10 @@ class Placed:
     Parameters:
         call_id: Its id.
         room: Its room.
-        number: Whom it calls, E.164.
+        number: Whom it calls, E.164; "" for a browser.
         attempt: 1, 2, 3 … of the calls to this number that nobody answered.
         repeated: The request was made before; the call is the one it began then.
+        web: How a browser joins it, while it can.
     """
 
     call_id: str
@@ -49,6 +51,7 @@ class Placed:
     number: str
     attempt: int = 1
     repeated: bool = False
+    web: WebCall | None = None
 
 
 class Placing:
@@ -61,6 +64,7 @@ class Placing:
         bots: KnownBots,
         policy: CallPolicy,
         choose: Callable[[], LiveKitAccess | None],
+        web: WebCalls | None = None,
     ):
         """Initialize.
 
@@ -70,7 +74,9 @@ class Placing:
             bots: Who may call.
             policy: Whom, how often, by what way.
             choose: The LiveKit for a new call; None when there is none.
+            web: Begins calls for browsers; None takes the LiveKit's own address for them.
         """
+        self._web = web or WebCalls(calls, choose)
         self._calls, self._store, self._bots = calls, store, bots
         self._policy, self._choose = policy, choose
         self._starting: list[str] = []
@@ -85,21 +91,29 @@ class Placing:
         Raises:
             PlacementError: It is not begun; nothing rings and nothing counts.
         """
-        try:
-            number = self._policy.numbers.check(request.phone_number or "")
-        except NumberRefusedError as error:
-            raise PlacementError(error.code, error.message) from error
+        number = self._number(request)
         variables = self._variables(request)
         claim = await self._claim(request, number, api_key)
+        room = room_of(claim.call_id)
         if claim.repeated:
-            return Placed(claim.call_id, room_of(claim.call_id), number, repeated=True)
+            web = None if number else self._web.again(claim.call_id)
+            return Placed(claim.call_id, room, number, repeated=True, web=web)
         try:
-            await self._begin(request, number, variables, claim)
+            web = await self._begin(request, number, variables, claim)
         except BaseException:
             await self._store.placed.release(claim.call_id)
             raise
-        logger.info(f"Calling {mask_numbers(number)} with {request.bot}, attempt {claim.attempt}")
-        return Placed(claim.call_id, room_of(claim.call_id), number, claim.attempt)
+        whom = mask_numbers(number) if number else "a browser"
+        logger.info(f"Calling {whom} with {request.bot}, attempt {claim.attempt}")
+        return Placed(claim.call_id, room, number, claim.attempt, web=web)
+
+    def _number(self, request: CallRequest) -> str:
+        if request.call_type == "webrtc":
+            return ""
+        try:
+            return self._policy.numbers.check(request.phone_number or "")
+        except NumberRefusedError as error:
+            raise PlacementError(error.code, error.message) from error
 
     def _variables(self, request: CallRequest) -> Mapping[str, str]:
         if request.bot not in self._bots.names:
@@ -155,6 +169,20 @@ class Placing:
 
     async def _begin(
         self, request: CallRequest, number: str, variables: Mapping[str, str], claim: Claim
+    ) -> WebCall | None:
+        placement = Placement(
+            request.bot,
+            variables=variables,
+            metadata=request.metadata_text,
+            call_id=claim.call_id,
+        )
+        if not number:
+            return await self._web.begin(placement)
+        await self._dial(request, number, placement, claim.attempt)
+        return None
+
+    async def _dial(
+        self, request: CallRequest, number: str, placement: Placement, attempt: int
     ) -> None:
         access = self._choose()
         if access is None:
@@ -166,19 +194,12 @@ class Placing:
             trunk.trunk_id,
             caller_id=_caller_id(request, trunk),
             ring_secs=request.ring_secs,
-            attempt=claim.attempt,
+            attempt=attempt,
         )
         self._check_trunk_is_free(trunk)
         self._starting.append(trunk.trunk_id)
         try:
-            placement = Placement(
-                request.bot,
-                dial=order,
-                variables=variables,
-                metadata=request.metadata_text,
-                call_id=claim.call_id,
-            )
-            await self._calls.place(placement, access)
+            await self._calls.place(replace(placement, dial=order), access)
         finally:
             self._starting.remove(trunk.trunk_id)
 

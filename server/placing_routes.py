@@ -57,12 +57,15 @@ class PlacingRoutes:
             "call_id": placed.call_id,
             "call_type": asked.call_type,
             "room": placed.room,
-            "phone_number": placed.number,
             "bot": asked.bot,
             "repeated": placed.repeated,
         }
+        if asked.call_type == "sip":
+            body["phone_number"] = placed.number
         if not placed.repeated:
             body["attempt"] = placed.attempt
+        if placed.web:
+            body |= {**placed.web.for_browser(), "page": placed.web.page(asked.bot)}
         headers = {"Location": f"/calls/{placed.call_id}"}
         return web.json_response(body, status=201, headers=headers)
 

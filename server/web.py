@@ -47,8 +47,6 @@ def web_routes_of(settings: Settings, calls: WebCalls, bots: KnownBots) -> WebRo
 
 def _public_url(settings: Settings, access: LiveKitAccess) -> str:
     first = LiveKitAccess.all_of(settings)[0]
-    return (
-        settings.web_livekit_url
-        if settings.web_livekit_url and access == first
-        else access.websocket_url
-    )
+    if settings.web_livekit_url and access.websocket_url == first.websocket_url:
+        return settings.web_livekit_url
+    return access.websocket_url

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from urllib.parse import quote, urlencode
+
+from pydantic import SecretStr
 
 from server.calls import Calls
 from server.livekit_access import LiveKitAccess
@@ -30,6 +33,10 @@ class WebCall:
     def __repr__(self) -> str:
         """Leave the token out of logs."""
         return f"WebCall(call_id={self.call_id!r})"
+
+    def page(self, bot: str) -> str:
+        """Our page that joins this call; what follows the ``#`` is never sent to a server."""
+        return f"/call/{quote(bot)}#{urlencode({'url': self.url, 'token': self.token})}"
 
     def for_browser(self) -> dict[str, str]:
         """What the caller's page needs."""
@@ -74,10 +81,22 @@ class WebCalls:
         identity = f"caller_{placement.call_id}"
         placement = replace(placement, call_type="webrtc", caller=identity)
         await self._calls.place(placement, access)
+        return self._joinable(placement.call_id, placement.room, identity, access)
+
+    def again(self, call_id: str) -> WebCall | None:
+        """The same call with a new token; None when it is over."""
+        call = self._calls.get(call_id)
+        if call is None or call.ended:
+            return None
+        job = call.job
+        access = LiveKitAccess(job.url, job.api_key, SecretStr(job.api_secret))
+        return self._joinable(call_id, job.room, job.caller, access)
+
+    def _joinable(self, call_id: str, room: str, identity: str, access: LiveKitAccess) -> WebCall:
         return WebCall(
-            call_id=placement.call_id,
-            room=placement.room,
+            call_id=call_id,
+            room=room,
             url=self._public_url(access),
-            token=join_token(access, placement.room, identity),
+            token=join_token(access, room, identity),
             identity=identity,
         )

@@ -42,6 +42,9 @@ TRUNKS = ListSIPOutboundTrunkResponse(
 )
 
 
+ACCESS = LiveKitAccess("ws://127.0.0.1:9", "key", SecretStr(SECRET))
+
+
 @dataclass
 class FakeCalls:
     """Begins calls that go on until the test ends them."""
@@ -53,7 +56,9 @@ class FakeCalls:
     @property
     def running(self) -> list[Any]:
         return [
-            SimpleNamespace(job=placement, ended=placement.call_id in self.ended)
+            SimpleNamespace(
+                job=placement.job(ACCESS, "token", ""), ended=placement.call_id in self.ended
+            )
             for placement in self.placements
         ]
 
@@ -182,6 +187,17 @@ async def test_refused_request_is_a_typed_problem_and_begins_nothing(desk, chang
     assert answer.headers["Content-Type"].startswith("application/problem+json")
     assert answer.detail and not desk.calls.placements
     assert (await desk.ask()).status == 201, "a refused request counts for nothing"
+
+
+async def test_call_for_a_browser_is_answered_with_what_joins_it(desk):
+    browser = {"call_type": "webrtc", "phone_number": None, "idempotency_key": "k"}
+    first = await desk.ask(**browser)
+    assert first.status == 201 and first.page.startswith("/call/reminder#")
+    (placement,) = desk.calls.placements
+    assert (placement.call_type, placement.dial) == ("webrtc", None)
+    assert (first.identity, first.room) == (placement.caller, placement.room)
+    again = await desk.ask(**browser)
+    assert again.repeated and len(desk.calls.placements) == 1
 
 
 async def test_problems_of_a_request_are_told_together(desk):

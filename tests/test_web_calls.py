@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs
 
 import jwt
 import pytest
@@ -39,6 +41,12 @@ class FakeCalls:
         if self.refuse:
             raise self.refuse
         self.placed.append(placement)
+
+    def get(self, call_id: str) -> Any:
+        for placement in self.placed:
+            if placement.call_id == call_id:
+                return SimpleNamespace(job=placement.job(ACCESS, "", ""), ended=False)
+        return None
 
 
 @dataclass
@@ -148,6 +156,22 @@ async def test_a_server_that_takes_no_call_says_so(site: Site, code: str, wait: 
     status, problem, headers = await site.call()
     assert (status, problem["detail"]) == (503, "not now")
     assert headers.get("Retry-After") == (str(wait) if wait else None)
+
+
+async def test_a_call_that_is_joined_by_a_link_keeps_its_token_out_of_requests(site: Site):
+    web_calls = WebCalls(site.calls, lambda: ACCESS)  # pyright: ignore[reportArgumentType]
+    call = await web_calls.begin(Placement("front_desk"))
+    path, _, fragment = call.page("front_desk").partition("#")
+    assert path == "/call/front_desk" and call.token not in path
+    assert parse_qs(fragment) == {"url": [call.url], "token": [call.token]}
+
+
+async def test_a_call_that_runs_can_be_joined_again_and_one_that_is_over_cannot(site: Site):
+    web_calls = WebCalls(site.calls, lambda: ACCESS)  # pyright: ignore[reportArgumentType]
+    call = await web_calls.begin(Placement("echo"))
+    again = web_calls.again(call.call_id)
+    assert again and (again.room, again.identity, again.url) == (call.room, call.identity, call.url)
+    assert web_calls.again("other") is None
 
 
 async def test_no_livekit_no_call():

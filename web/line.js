@@ -77,6 +77,11 @@ export class Line extends EventTarget {
   }
 
   async #begin() {
+    const given = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+    if (given.token) {
+      history.replaceState(null, "", location.pathname); // good once, and nobody's to copy
+      return given;
+    }
     let answer;
     try {
       answer = await fetch(`/call/${encodeURIComponent(this.#bot)}`, { method: "POST" });
