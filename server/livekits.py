@@ -43,6 +43,11 @@ class LiveKit:
         return self.api_problem if self.worker.registered.is_set() else self.worker.problem
 
     @property
+    def shows_life(self) -> bool:
+        """Whether the worker is registered, or the API answers."""
+        return self.worker.registered.is_set() or not self.api_problem
+
+    @property
     def state(self) -> Mapping[str, Any]:
         """What ``/readyz`` says of it."""
         return {"url": self.access.url, "up": not self.problem, "problem": self.problem}
@@ -77,8 +82,13 @@ class LiveKits:
         self.all = tuple(self._make(access) for access in accesses)
 
     def choose(self) -> LiveKitAccess | None:
-        """Where a new call goes out: the first that is well; None if none is."""
-        return next((livekit.access for livekit in self.all if not livekit.problem), None)
+        """Where a new call goes out: the first that is well; None if none is there.
+
+        Where none is quite well, one that shows some life is worth the attempt.
+        """
+        well = [livekit for livekit in self.all if not livekit.problem]
+        alive = [livekit for livekit in self.all if livekit.shows_life]
+        return next((livekit.access for livekit in [*well, *alive]), None)
 
     def rooms_of(self, access: LiveKitAccess) -> Rooms:
         """The rooms where a call lives."""

@@ -201,8 +201,11 @@ async def test_an_api_that_is_not_well_gets_no_new_call_although_its_worker_is_r
     await until(lambda: first.problem)
     assert "not well" in first.problem and two.livekits.choose() == second.access
     assert two.livekits.why_no_calls() == []
-    two.fakes[1].status = 503
-    await until(lambda: two.livekits.choose() is None)
+    two.fakes[1].status = 503  # neither is quite well: an attempt is better than none
+    await until(lambda: second.problem)
+    assert two.livekits.choose() == first.access
+    two.fakes[1].status = 200
+    await until(lambda: two.livekits.choose() == second.access)
     two.fakes[0].status = 200
     await until(lambda: two.livekits.choose() == first.access)
 
@@ -219,6 +222,24 @@ async def test_both_share_the_seats_and_each_hears_of_its_own_jobs(two):
     two.livekits.finished("AJ_2", "")
     assert (await second.next("update_job")).job_id == "AJ_2"
     assert first.received.empty()
+
+
+async def test_without_any_livekit_there_is_nowhere_to_call_from():
+    secret = SecretStr(SECRET)
+    livekits = LiveKits(
+        [LiveKitAccess(f"ws://127.0.0.1:{port}", "devkey", secret) for port in (9, 19)],
+        Seats(1),
+        agent_name="switchboard",
+        on_assigned=print,
+        on_terminated=print,
+        probe_secs=0.01,
+    )
+    task = asyncio.create_task(livekits.run())
+    await until(lambda: livekits.choose() is None)
+    await until(lambda: all("does not answer" in reason for reason in livekits.why_no_calls()))
+    assert [state["up"] for state in (kit.state for kit in livekits.all)] == [False, False]
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def test_settings_give_each_its_key(monkeypatch, tmp_path):
