@@ -136,6 +136,7 @@ class BotConfig(_Keys):
         idle: What happens to a caller who says nothing.
         limits: Where a call ends by itself.
         recording: Whether calls are recorded.
+        web: Whether it may be called from a browser, by the page ``/call/NAME``.
     """
 
     name: Name
@@ -153,6 +154,7 @@ class BotConfig(_Keys):
     idle: Idle = Idle()
     limits: Limits = Limits()
     recording: Recording = Recording()
+    web: bool = False
 
     @model_validator(mode="before")
     @classmethod
