@@ -615,6 +615,44 @@ async def test_trunk_says_how_long_the_phone_may_send_nothing(livekit):
     assert await call.caller_gone() == "CLIENT_INITIATED"
 
 
+# A line with a PIN
+
+
+def with_pin(pin: str, prefix: str = "pin") -> dict:
+    rule = sip_pb.SIPDispatchRuleIndividual(room_prefix=prefix, pin=pin)
+    return {"rule": sip_pb.SIPDispatchRule(dispatch_rule_individual=rule)}
+
+
+async def test_caller_with_the_pin_is_let_in_and_active_at_once(livekit):
+    """livekit-sip pinPrompt: 200 first, then digits and "#", then the room; no ringing."""
+    line = await livekit.line(rule=with_pin("1234"))
+    worker, phone = await livekit.worker(), await livekit.phone()
+    call = phone.dial(line.number, livekit.sip_address, from_user=livekit.caller)
+    await call.wait_answered()
+    await call.media.send_digits("1234#")
+    bot = await livekit.join((await worker.accept("bot")).token)
+    (caller,) = bot.room.remote_participants.values()
+    assert caller.attributes["sip.callStatus"] == "active"
+    assert bot.room.name.startswith(f"pin_{livekit.caller}_")
+    await bot.publish()
+    saying = asyncio.create_task(bot.say(600, 3))
+    await phone.until(lambda: strength(phone.heard, 600, 10) > 3000)
+    saying.cancel()
+
+
+async def test_caller_with_a_wrong_pin_is_hung_up(livekit):
+    """livekit-sip pinPrompt: a prompt, then BYE; no room."""
+    line = await livekit.line(rule=with_pin("1234"))
+    phone = await livekit.phone()
+    call = phone.dial(line.number, livekit.sip_address, from_user=livekit.caller)
+    await call.wait_answered()
+    await call.media.send_digits("99#")
+    async with asyncio.timeout(8):
+        assert (await call.wait_ended()).by == "remote"
+    rooms = (await livekit.client.room.list_rooms(api.ListRoomsRequest())).rooms
+    assert not [room for room in rooms if livekit.caller in room.name]
+
+
 # Trunks
 
 

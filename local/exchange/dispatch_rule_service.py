@@ -4,7 +4,7 @@ from livekit.protocol import sip as pb
 
 from local.exchange.field_updates import apply_update
 from local.exchange.ids import new_id
-from local.exchange.sip_conflicts import check_rule_conflicts, pin_of
+from local.exchange.sip_conflicts import check_rule_conflicts
 from local.exchange.sip_requests import require_sip
 from local.exchange.tokens import Claims
 from local.exchange.trunks import Telephony
@@ -82,8 +82,6 @@ class DispatchRuleService:
     def _keep(self, rule: pb.SIPDispatchRuleInfo) -> None:
         if rule.rule.WhichOneof("rule") is None:
             raise TwirpError("invalid_argument", "missing rule")
-        if pin_of(rule):
-            raise TwirpError("unimplemented", "rules with a PIN are not served here")
         check_rule_conflicts(rule, self._rules.values())
         self._rules[rule.sip_dispatch_rule_id] = rule
 

@@ -15,12 +15,13 @@ from local.exchange.incoming_call import IncomingCall
 from local.exchange.phone_call import MAX_CALL_SECS, RINGING_SECS, CallTerms
 from local.exchange.phone_calls import PhoneCalls
 from local.exchange.phone_participant import PhoneParticipant
+from local.exchange.pin_prompt import ask_pin
 from local.exchange.registrar import PhoneAccount, Registrar
 from local.exchange.rooms import Rooms
 from local.exchange.sip_attributes import call_attributes
 from local.exchange.sip_behaviour import CODECS, sip_behaviour
 from local.exchange.sip_requests import secs
-from local.exchange.trunks import Dialled, Telephony, identity, room_name
+from local.exchange.trunks import Dialled, Telephony, identity, pin_of, room_name
 from local.sip.call import SipCall
 from local.sip.digest import DigestServer
 from local.sip.endpoint import SipEndpoint
@@ -124,7 +125,14 @@ class SipGateway:
             logger.warning(f"{call}: refused with 400, {exc}")
             call.reject(400, "")
             return
-        self._put_through(call, dialled, trunk, rule)
+        if pin_of(rule):
+            rule = await ask_pin(
+                call,
+                lambda pin: self._telephony.find_rule(trunk, dialled, pin),
+                dict(trunk.headers),
+            )
+        if rule is not None:
+            self._put_through(call, dialled, trunk, rule)
 
     def _put_through(
         self,
@@ -143,7 +151,7 @@ class SipGateway:
             metadata=rule.metadata,
             attributes=call_attributes(call, dialled, trunk, rule),
         )
-        logger.info(f"{participant}: call from {dialled.source} rings")
+        logger.info(f"{participant}: call from {dialled.source} {call.state}")
         self.calls.begin(IncomingCall(call, participant, self._terms(trunk, rule)))
 
     def _ignore(self, call: SipCall, why: str) -> None:

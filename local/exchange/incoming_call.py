@@ -18,10 +18,14 @@ class IncomingCall(PhoneCall):
     _active = False
 
     def start(self) -> None:
-        """Ring, and put the caller into the room."""
+        """Ring, and put the caller into the room; one answered for its PIN is there at once."""
         super().start()
-        self.participant.on_track = self._answer_soon
-        self._set_timer(self._terms.ringing_secs, self._give_up)
+        if self.call.state == "answered":
+            self._active = True
+            self._begin()
+        else:
+            self.participant.on_track = self._answer_soon
+            self._set_timer(self._terms.ringing_secs, self._give_up)
         self.participant.enter()
 
     def _answer_soon(self) -> None:

@@ -21,7 +21,7 @@ def call_attributes(
     trunk: pb.SIPInboundTrunkInfo,
     rule: pb.SIPDispatchRuleInfo,
 ) -> dict[str, str]:
-    """Collect the attributes of a call that rings.
+    """Collect the attributes of a call that came in: it rings, or was answered for its PIN.
 
     Rule attributes come first and are overridden by nothing but the call's own facts; then the
     trunk's mapped headers, and ``sip.h.<name>`` for the headers it includes.
@@ -29,7 +29,7 @@ def call_attributes(
     attributes = dict(rule.attributes) | {
         "sip.callID": call.local_tag,
         "sip.callIDFull": call.call_id,
-        "sip.callStatus": "ringing",
+        "sip.callStatus": "active" if call.state == "answered" else "ringing",
         "sip.callTag": NameAddr.parse(call.headers.get("From")).tag,
         "sip.ruleID": rule.sip_dispatch_rule_id,
         "sip.trunkID": trunk.sip_trunk_id,
@@ -92,7 +92,8 @@ def _from_headers(
 
 
 def _host(call: SipCall) -> str:
+    """Host of From."""
     try:
-        return SipUri.parse(call.incoming.request.uri).host if call.incoming else ""
+        return SipUri.parse(NameAddr.parse(call.headers.get("From")).uri).host
     except SipParseError:
         return ""

@@ -11,6 +11,7 @@ from itertools import product
 
 from livekit.protocol import sip as pb
 
+from local.exchange.trunks import pin_of
 from local.exchange.twirp import TwirpError
 
 _NUMBER = re.compile(r"\+?[\d\- ()]+")
@@ -51,12 +52,6 @@ def check_rule_conflicts(
                 f'already exists in dispatch rule "{other.sip_dispatch_rule_id}" '
                 f'"{other.name or "<blank name>"}"',
             )
-
-
-def pin_of(rule: pb.SIPDispatchRuleInfo) -> str:
-    """The PIN that callers of a rule must enter; empty without one."""
-    kind = rule.rule.WhichOneof("rule")
-    return getattr(rule.rule, kind).pin if kind else ""
 
 
 def _trunk_keys(trunk: pb.SIPInboundTrunkInfo) -> set[tuple[str, ...]]:

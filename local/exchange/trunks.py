@@ -9,8 +9,8 @@ from livekit.protocol import sip as pb
 
 from local.exchange.ids import new_id
 
-_KINDS = {"dispatch_rule_direct": 100, "dispatch_rule_individual": 101, "dispatch_rule_callee": 102}
-_WILDCARD = 1000
+_KINDS = {"dispatch_rule_direct": 0, "dispatch_rule_individual": 1, "dispatch_rule_callee": 2}
+_OPEN, _WILDCARD = 100, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,16 @@ class Telephony:
         return min(fitting, key=lambda trunk: not trunk.numbers, default=None)
 
     def find_rule(
-        self, trunk: pb.SIPInboundTrunkInfo, call: Dialled
+        self, trunk: pb.SIPInboundTrunkInfo, call: Dialled, pin: str | None = None
     ) -> pb.SIPDispatchRuleInfo | None:
         """Return the rule of a call, the most specific one.
 
-        Source: livekit/protocol ``sip/sip.go`` (SortDispatchRules).
+        Args:
+            trunk: That it came in by.
+            call: What its INVITE says.
+            pin: What the caller entered; empty for none, ``None`` before the caller was asked.
+
+        Source: livekit/protocol ``sip/sip.go`` (MatchDispatchRuleIter, DispatchRulePriority).
         """
         fitting = [
             rule
@@ -60,6 +65,7 @@ class Telephony:
             if (not rule.trunk_ids or trunk.sip_trunk_id in rule.trunk_ids)
             and (not rule.inbound_numbers or call.calling in rule.inbound_numbers)
             and (not rule.numbers or call.called in rule.numbers)
+            and (pin is None or pin_of(rule) == pin)
         ]
         return min(fitting, key=_priority, default=None)
 
@@ -92,7 +98,14 @@ def _priority(rule: pb.SIPDispatchRuleInfo) -> tuple[bool, int]:
     """Lower goes first: a rule of this very trunk before one for all trunks."""
     kind = rule.rule.WhichOneof("rule") or ""
     wildcards = (not rule.inbound_numbers) + (not rule.numbers)
-    return not rule.trunk_ids, _KINDS.get(kind, 0) + _WILDCARD * wildcards
+    kinds = _KINDS.get(kind, 0) + (0 if pin_of(rule) else _OPEN)
+    return not rule.trunk_ids, kinds + _WILDCARD * wildcards
+
+
+def pin_of(rule: pb.SIPDispatchRuleInfo) -> str:
+    """The PIN that callers of a rule must enter; empty without one."""
+    kind = rule.rule.WhichOneof("rule")
+    return getattr(rule.rule, kind).pin if kind else ""
 
 
 def room_name(rule: pb.SIPDispatchRuleInfo, call: Dialled) -> str:
