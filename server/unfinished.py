@@ -59,6 +59,7 @@ async def finish_unfinished(
     for call_id, room, url in left:
         logger.warning(f"Call {call_id} was left behind by a server that died: closing it")
         if room:
+            await rooms_at(url).delete(desk_room(room))
             await rooms_at(url).delete(room)
         events: list[Event] = list(await store.events(call_id))
         if events:
