@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
+import numpy as np
 import pytest
 from livekit.api import LiveKitAPI
 from livekit.protocol.room import ListRoomsRequest
@@ -18,11 +21,11 @@ from server.livekit_access import LiveKitAccess
 from server.livekits import LiveKits
 from server.placement import Placement
 from server.seats import Seats
-from server.server import Server
+from server.server import SESSION, Server
 from server.settings import LiveKitKey, Settings
 from tests.fakes_exchange import SECRET, free_config
-from tests.fakes_phone import Phone
-from tests.fakes_server import FakeLiveKit, fork_server_environment, until
+from tests.fakes_phone import Phone, tone
+from tests.fakes_server import ROOT, FakeLiveKit, fork_server_environment, until
 
 API_KEY = "api-key"
 KEYS = ("first-key", "second-key")
@@ -62,7 +65,12 @@ async def two_exchanges() -> AsyncIterator[list[Exchange]]:
 
 
 @asynccontextmanager
-async def serving(exchanges: list[Exchange], tmp_path, monkeypatch) -> AsyncIterator[Server]:
+async def serving(
+    exchanges: list[Exchange],
+    tmp_path,
+    monkeypatch,
+    session: str = "tests.fakes_server:load_session",
+) -> AsyncIterator[Server]:
     monkeypatch.setenv("PYTHONPATH", fork_server_environment()["PYTHONPATH"])
     settings = Settings(
         livekit_urls=",".join(exchange.url for exchange in exchanges),
@@ -75,12 +83,12 @@ async def serving(exchanges: list[Exchange], tmp_path, monkeypatch) -> AsyncIter
         max_calls=3,
     )
     store = await CallStore.open(settings.database)
-    server = Server(settings, API_KEY, store, session="tests.fakes_server:load_session")
+    server = Server(settings, API_KEY, store, session=session)
     server.livekits.probe_secs = 0.1
     task = asyncio.create_task(server.run())
     try:
         for livekit in server.livekits.all:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await livekit.worker.registered.wait()
         yield server
     finally:
@@ -162,6 +170,35 @@ async def test_calls_go_on_by_the_second_while_the_first_is_dead_and_return_with
         assert server.livekits.choose().url == first.url
         placed.hang_up(politely=True)
         await until(lambda: not server.calls.running)
+
+
+@needs_network
+async def test_a_caller_hears_the_bot_through_the_second_when_the_first_is_dead(
+    tmp_path, monkeypatch
+):
+    for folder in ("bots", "flows"):
+        (tmp_path / folder).mkdir()
+    for name in ("echo.yaml", "echo.py"):
+        shutil.copy(ROOT / "bots" / name, tmp_path / "bots")
+    monkeypatch.setenv("SWITCHBOARD_BOTS", str(tmp_path / "bots"))
+    monkeypatch.setenv("SWITCHBOARD_FLOWS", str(tmp_path / "flows"))
+    monkeypatch.setattr(sys.modules[__name__], "NUMBERS", (NUMBERS[0], "+15550199"))
+    async with (
+        two_exchanges() as exchanges,
+        serving(exchanges, tmp_path, monkeypatch, SESSION) as server,
+    ):
+        await exchanges[0].close()
+        phone = await Phone.open()
+        call = phone.dial("+15550199", exchanges[1].sip_address)
+        async with asyncio.timeout(20):
+            await call.wait_answered()
+        phone.say(tone(440, 1.0))
+        await phone.until(lambda: any(np.abs(f).max() > 2000 for f in phone.heard[-5:]), 20)
+        await call.hangup()
+        await until(lambda: not server.calls.running)
+        (record,) = await server._store.calls()
+        assert record.outcome == "caller_hung_up"
+        await phone.close()
 
 
 class Two:
