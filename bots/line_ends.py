@@ -75,3 +75,9 @@ def ending_of_leg(outcome: LegOutcome, sip_code: int | None, sip_status: str = "
     """
     said = " ".join(str(part) for part in (sip_code, sip_status) if part)
     return Ending(BY_LEG[outcome], f"sip:{said}" if said else f"leg:{outcome}")
+
+
+def bye_headers(ending: Ending | None, call_id: str) -> dict[str, str]:
+    """SIP headers of our BYE, for the trunk or PBX that bills, reports or goes on with the call."""
+    outcome = ending.outcome if ending else "worker_lost"
+    return {"X-Switchboard-Outcome": outcome, "X-Switchboard-Call": call_id}

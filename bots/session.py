@@ -15,7 +15,7 @@ from bots.event_listener import ListenedLog
 from bots.handover import Handover
 from bots.handover_setup import set_up_handover
 from bots.job import CallJob
-from bots.line_ends import ending_of_error, ending_of_line
+from bots.line_ends import bye_headers, ending_of_error, ending_of_line
 from bots.web_caller import CALLER_SECS, NOBODY_CAME, WebCaller
 from bots.witnesses import Witnesses
 from processors.turn_models import TurnModels
@@ -124,6 +124,7 @@ class _Call:
             self._gate.close(Ending("worker_lost", type(error).__name__))
             raise
         finally:
+            self._transport.hang_up_with(bye_headers(self._gate.ending, self._job.call_id))
             if self._handover:
                 await self._handover.close()
             if self._conversation:

@@ -34,10 +34,15 @@ class FakeLocalParticipant:
         self.room = room
         self.digits: list[tuple[float, str, str]] = []
         self.tracks: list[rtc.LocalAudioTrack] = []
+        self.rpcs: list[dict[str, str]] = []
 
     async def publish_track(self, track, options) -> None:
         self.tracks.append(track)
         await asyncio.sleep(0)
+
+    async def perform_rpc(self, **request) -> str:
+        self.rpcs.append(request)
+        return "{}"
 
 
 async def fake_publish_key(participant: FakeLocalParticipant, key: str, to: str) -> None:

@@ -144,6 +144,29 @@ async def test_a_call_does_not_last_for_ever(tmp_path):
     assert phone.ending == ("max_duration", "bot")
 
 
+async def test_a_phone_is_hung_up_with_the_outcome_before_the_room_goes(tmp_path):
+    async with a_call(echo_bot(), tmp_path) as phone:
+        await phone.answered()
+        phone.commands.put_nowait({"do": "hang_up", "politely": True})
+        await phone.over()
+    (request,) = phone.room.local_participant.rpcs
+    assert request["method"] == "lk.sip.EndCall"
+    assert request["destination_identity"] == phone.caller.identity
+    headers = {"X-Switchboard-Outcome": "cancelled", "X-Switchboard-Call": "c1"}
+    assert json.loads(request["payload"]) == {"headers": headers}
+
+
+async def test_a_phone_that_is_gone_or_still_rings_is_not_hung_up(tmp_path):
+    async with a_call(echo_bot(), tmp_path) as phone:
+        await phone.answered()
+        phone.hang_up()
+        await phone.over()
+    assert not phone.room.local_participant.rpcs
+    async with a_call(echo_bot(), tmp_path, dialled="+15550142") as phone:
+        await phone.over()
+    assert phone.ending[0] == "rejected" and not phone.room.local_participant.rpcs
+
+
 async def test_a_deleted_room_cancels_the_call(tmp_path):
     async with a_call(echo_bot(), tmp_path) as phone:
         await phone.answered()

@@ -263,6 +263,10 @@ class LiveKitSIPTransport(LiveKitTransport):
         if source := self._client.source:
             await source.wait_for_playout()
 
+    def hang_up_with(self, headers: dict[str, str]) -> None:
+        """Leaving hangs the phone up with a BYE that carries these headers."""
+        self._client.bye_headers = headers
+
     async def leave(self) -> None:
         """Leaves the room at once and releases everything native; idempotent."""
         await self._client.disconnect()

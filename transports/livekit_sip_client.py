@@ -4,7 +4,7 @@ Overrides private methods of Pipecat 1.14.0 (``LiveKitTransportClient``); the te
 move.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from livekit import rtc
@@ -22,6 +22,7 @@ from records.redaction import mask_numbers
 from transports.call_info import CallInfo
 from transports.caller_audio import CallerAudio
 from transports.caller_presence import CallerPresence
+from transports.end_call import end_call
 from transports.line_error import LineError
 from transports.pausable_source import PausableSource, PlayoutTap
 from transports.sip_digits import publish_key
@@ -33,6 +34,7 @@ class LiveKitSIPClient(LiveKitTransportClient):
     Parameters:
         caller: Who the caller is.
         audio: The caller's audio.
+        bye_headers: Leaving hangs the phone up, with these SIP headers; None leaves it there.
         tap: Is told what the bot's track really plays; set it before ``publish()``.
         deaf: While set, the pipeline gets silence for what the caller's track plays.
     """
@@ -65,6 +67,7 @@ class LiveKitSIPClient(LiveKitTransportClient):
         """
         super().__init__(url, token, room_name, params, callbacks, transport_name)
         self.tap: PlayoutTap | None = None
+        self.bye_headers: Mapping[str, str] | None = None
         self.deaf = False
         self.audio = CallerAudio(params.audio_in_sample_rate or 16000)
         self.caller = CallerPresence(caller)
@@ -180,12 +183,19 @@ class LiveKitSIPClient(LiveKitTransportClient):
                 return
             await self._callbacks.on_before_disconnect()
             self._connected = False  # so that the room's own event is not reported
+            await self._hang_up()
             # Streams first: one that outlives the room posts to a loop that may be closed.
             await self.audio.close()
             await self.room.disconnect()
             await self._close_output_sources()
             logger.info(f"{self}: left {self.room_name}")
         await self._callbacks.on_disconnected()
+
+    async def _hang_up(self) -> None:
+        info = self.call_info
+        # Before it is answered, a call is refused by the end of its room.
+        if self.bye_headers is not None and info and info.call_id and info.status == "active":
+            await end_call(self.room, info.identity, self.bye_headers)
 
     def _open_room(self) -> rtc.Room:
         room = rtc.Room()
