@@ -12,6 +12,7 @@ from records.log import EventLog
 from records.store import CallStore
 from server.finished_recording import FinishedRecordings
 from server.livekit_access import Rooms
+from transports.desk_line import desk_room
 
 SUFFIX = ".running"
 
