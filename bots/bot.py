@@ -1,6 +1,6 @@
 """A bot, whole: its YAML, its Python, its flow, and the table of all bots by number."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipecat.flows import Flow
@@ -27,6 +27,7 @@ class Bot:
         prompt: System prompt of a bot without a flow.
         processors: ``processors(default, call)`` of ``bots/NAME.py``.
         on_event: ``on_event(event)`` of ``bots/NAME.py``.
+        variables: What this call is about; empty in a bot that is not on a call.
     """
 
     config: BotConfig
@@ -35,6 +36,7 @@ class Bot:
     prompt: str = ""
     processors: ProcessorsHook | None = None
     on_event: EventHook | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -2,7 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from processors.two_step_start_strategy import BACKCHANNELS
 
@@ -14,6 +21,15 @@ Word = Annotated[str, StringConstraints(to_lower=True)]
 
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _a_key(value: Any) -> Any:
+    return str(value) if type(value) is int else value  # YAML takes an unquoted 1 for a number
+
+
+Key = Annotated[
+    Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#"], BeforeValidator(_a_key)
+]
 
 
 class _Keys(BaseModel):
@@ -61,6 +77,19 @@ class Interruptions(_Keys):
     )
 
 
+class Idle(_Keys):
+    """What happens to a caller who says nothing.
+
+    Parameters:
+        after_secs: Silence of this length is answered; 0 never does.
+        reprompts: Said one after the other, each after as much silence again; then a goodbye. None
+            takes the two of the bot's language.
+    """
+
+    after_secs: Annotated[float, Field(ge=0, le=600)] = 8.0
+    reprompts: tuple[str, ...] | None = None
+
+
 class Escalation(_Keys):
     """When and to whom the bot hands a caller over.
 
@@ -74,17 +103,24 @@ class Escalation(_Keys):
     on: tuple[Literal["asks_for_human", "key_0"], ...] = ("asks_for_human", "key_0")
 
 
-class Idle(_Keys):
-    """What happens to a caller who says nothing.
+class KeyMeaning(_Keys):
+    """What a key of the phone does, at any moment; one of these.
 
     Parameters:
-        after_secs: Silence of this length is answered; 0 never does.
-        reprompts: Said one after the other, each after as much silence again; then a goodbye. None
-            takes the two of the bot's language.
+        say: A sentence, kept as audio.
+        ask: The bot answers as if the caller had said this.
+        transfer: Desk of ``desks.yaml`` to which the caller is handed over.
     """
 
-    after_secs: Annotated[float, Field(ge=0, le=600)] = 8.0
-    reprompts: tuple[str, ...] | None = None
+    say: str = ""
+    ask: str = ""
+    transfer: Name | None = None
+
+    @model_validator(mode="after")
+    def _means_one_thing(self) -> "KeyMeaning":
+        if sum(map(bool, (self.say, self.ask, self.transfer))) != 1:
+            raise ValueError("one of say, ask and transfer is needed, and not more")
+        return self
 
 
 class Limits(_Keys):
@@ -130,10 +166,12 @@ class BotConfig(_Keys):
         greeting: First sentence, kept as audio since the bot was loaded.
         flow: Name of ``flows/NAME.yaml``.
         prompt: Markdown file beside the bot, for a bot without a flow.
+        variables: What ``{{ name }}`` may stand for, with defaults; None: each call must bring it.
         turns: When the caller's turn is over.
         interruptions: What speaking over the bot does.
-        escalation: When and to whom the bot hands a caller over; None: never by itself.
         idle: What happens to a caller who says nothing.
+        escalation: When and to whom the bot hands a caller over; None: never by itself.
+        keys: What single keys of the caller's phone do.
         limits: Where a call ends by itself.
         recording: Whether calls are recorded.
         web: Whether it may be called from a browser, by the page ``/call/NAME``.
@@ -148,10 +186,12 @@ class BotConfig(_Keys):
     greeting: str = ""
     flow: Name | None = None
     prompt: str | None = None
+    variables: dict[Name, str | None] = Field(default_factory=dict)
     turns: Turns = Turns()
     interruptions: Interruptions = Interruptions()
-    escalation: Escalation | None = None
     idle: Idle = Idle()
+    escalation: Escalation | None = None
+    keys: dict[Key, KeyMeaning] = Field(default_factory=dict)
     limits: Limits = Limits()
     recording: Recording = Recording()
     web: bool = False

@@ -21,6 +21,7 @@ from bots.bot import Bot
 from bots.ending import Ending, EndingGate, outcome_of
 from bots.escalation import ready_globals
 from bots.first_token_watch import FirstTokenWatch
+from bots.key_menu import KeyMenu
 from bots.pipeline import CANCEL_SECS, build_pipeline
 from bots.provider_watch import ProviderWatch
 from bots.sentences import sentences_for
@@ -28,8 +29,8 @@ from bots.silence_watch import SilenceWatch
 from bots.speaker import Speaker
 from flows.call_resources import CallResources, TransferReport, no_transfer
 from processors.caller_gate import CallerGate
-from processors.keypad import Keypad
 from processors.idle_watch import IdleWatch
+from processors.keypad import Keypad
 from processors.turn_models import TurnModels
 from records.log import EventLog
 from records.outcomes import Outcome
@@ -102,6 +103,7 @@ class Conversation:
                 self._achieve,
                 keypad=self.keypad,
                 language=bot.config.language,
+                variables=bot.variables,
             ),
             keypad=self.keypad,
             caller_gate=self.caller_gate,
@@ -109,6 +111,8 @@ class Conversation:
         self.worker = self.pipeline.worker
         self.speaker = Speaker(bot, self.worker, phrases)
         self._watch = ProviderWatch(gate, self.speaker, self.sentences)
+        menu = KeyMenu(bot, self.worker, self.speaker, self.caller_gate, self._transfer)
+        menu.arm(self.keypad)
         self._listen()
 
     async def start(self, secs: float) -> bool:
@@ -206,6 +210,7 @@ class Conversation:
             context_aggregator=self.pipeline.aggregators,
             global_functions=[*flow.global_functions, *ready_globals(self.bot)],
         )
+        manager.state.update(self.bot.variables)
         manager.state.update(
             today=self._today(), caller=self._call.number, dialled=self._call.dialled
         )

@@ -15,7 +15,9 @@ from bots.config import BotConfig
 from bots.desks import FILE as DESKS_FILE
 from bots.desks import Desks, load_desks
 from bots.escalation import escalation_problems
+from bots.key_menu import key_problems
 from bots.problems import read_yaml, validation_problems
+from bots.variables import problems_of
 from flows.code_file import CodeFileError, load_code_file
 from flows.flow_file import flow_files, flow_names, load_flow
 from services.problem import Problem
@@ -81,8 +83,13 @@ class BotLoader:
         prompt = self._prompt(path, config)
         flow = self._flow(config.flow, path) if config.flow else None
         self._check_name(path, config)
+        for key, message, remedy in problems_of(
+            config.greeting, prompt, config.variables, config.numbers
+        ):
+            self._add(path, key, message, remedy)
         self._check_services(path, config, code)
         self._problems += escalation_problems(path, config, self._desks)
+        self._problems += key_problems(path, config, self._desks)
         if len(self._problems) == before:
             self._build_once(path, config)
         if len(self._problems) > before or (config.flow and flow is None):

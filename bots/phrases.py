@@ -15,6 +15,7 @@ from pipecat.workers.runner import WorkerRunner
 from bots.bot import Bot, Bots
 from bots.escalation import transfer_phrases
 from bots.sentences import sentences_for
+from bots.variables import greeting_of_all
 from services.phrases import PhraseStore
 from services.providers import Providers
 
@@ -32,9 +33,10 @@ class PhraseError(Exception):
 
 def phrases_of(bot: Bot) -> Iterator[str]:
     """What is kept for a bot."""
-    if bot.config.greeting:
-        yield bot.config.greeting
+    if greeting := greeting_of_all(bot):
+        yield greeting
     yield from bot.config.idle.reprompts or ()
+    yield from (meaning.say for meaning in bot.config.keys.values() if meaning.say)
     yield from sentences_for(bot.config.language)
 
 

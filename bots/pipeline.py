@@ -19,8 +19,8 @@ from bots.bot_services import build_services
 from bots.phrase_processor import PhraseProcessor
 from bots.phrases import RATE_HZ
 from bots.turn_taking import turn_taking
-from processors.hush import HushProcessor
 from processors.caller_gate import CallerGate
+from processors.hush import HushProcessor
 from processors.keypad import Keypad
 from processors.turn_models import TurnModels
 from processors.two_step_start_strategy import TwoStepStartStrategy
