@@ -195,7 +195,7 @@ class CallSupervisor:
             return False
         if self.job.dial and not any(isinstance(event, Answered) for event in self.events):
             return False  # the phone that may still ring stops with its room
-        return await self._around.rooms.has_caller(self.job.room)
+        return await self._around.rooms.has_caller(self.job.room, self.job.caller)
 
     def _job_again(self) -> CallJob:
         again = replace(self.job, dial=None)  # whoever was called is in the room

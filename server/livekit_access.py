@@ -107,8 +107,13 @@ class Rooms:
         logger.error("Room not deleted: the caller may be left in silence")
         return False
 
-    async def has_caller(self, room: str) -> bool:
-        """Whether a SIP leg is in the room; False when LiveKit cannot tell."""
+    async def has_caller(self, room: str, identity: str = "") -> bool:
+        """Whether the caller is in the room; False when LiveKit cannot tell.
+
+        Args:
+            room: The room.
+            identity: Who the caller is; "" for any SIP leg.
+        """
         try:
             async with asyncio.timeout(ATTEMPT_SECS):
                 answer = await self._connected().room.list_participants(
@@ -117,7 +122,10 @@ class Rooms:
         except (ServerError, aiohttp.ClientError, TimeoutError, OSError) as error:
             logger.warning(f"Participants unknown: {type(error).__name__}: {error}")
             return False
-        return any(p.kind == ParticipantInfo.Kind.SIP for p in answer.participants)
+        return any(
+            p.identity == identity if identity else p.kind == ParticipantInfo.Kind.SIP
+            for p in answer.participants
+        )
 
     async def close(self) -> None:
         """Closes the connections."""

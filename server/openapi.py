@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from records.call_record import CallRecord
 from records.events import EVENT
 from server.api_calls import MAX_LIMIT
+from server.openapi_web import WEB_PATHS
 
 _REF = "#/components/schemas/{model}"
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -170,6 +171,7 @@ def _paths() -> dict[str, Any]:
                 security=_OPEN,
             )
         },
+        **WEB_PATHS,
     }
 
 

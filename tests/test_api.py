@@ -23,10 +23,16 @@ from records.log import EventLog
 from records.recordings import Recordings
 from records.store import CallStore
 from records.wav import StereoWavWriter
+from server.address_limit import AddressLimit
 from server.api import Api
+from server.known_bots import KnownBots
 from server.live_events import BACKLOG, LiveEvents
 from server.livekit_access import LiveKitAccess
 from server.metrics import Metrics
+from server.web_calls import WebCalls
+from server.web_origins import WebOrigins
+from server.web_page import WebPage
+from server.web_routes import WebRoutes
 
 KEY = {"Authorization": "Bearer the-key"}
 SECRET = "secret-of-at-least-32-characters!"
@@ -70,6 +76,13 @@ class House:
             live=self.live,
             metrics=self.metrics,
             why_not_ready=lambda: self.not_ready,
+            web_routes=WebRoutes(
+                WebPage([]),
+                WebCalls(self.calls, lambda: None),
+                KnownBots(),
+                origins=WebOrigins([]),
+                limit=AddressLimit(1),
+            ).routes(),
         )
         self.client: TestClient
 
@@ -363,6 +376,14 @@ async def test_a_record_fits_its_schema(house):
     record = await (await house.get("/calls/a")).json()
     schema = {"$ref": "#/components/schemas/CallRecord", "components": description["components"]}
     jsonschema.validate(record, schema)
+
+
+async def test_calls_from_a_browser_need_no_key_but_an_origin(house):
+    page = await house.client.get("/call/nobody")
+    assert page.status == 404 and page.content_type == "text/html"
+    assert (await house.client.post("/call/nobody")).status == 403
+    assert (await house.client.get("/web/call.css")).status == 200
+    assert (await house.client.get("/calls")).status == 401
 
 
 async def test_a_broken_handler_answers_and_hides_its_reason(house, monkeypatch):

@@ -32,7 +32,7 @@ class FakeRooms:
         self.deleted.append(room)
         return True
 
-    async def has_caller(self, room: str) -> bool:
+    async def has_caller(self, room: str, identity: str) -> bool:
         return room in self.callers
 
 
