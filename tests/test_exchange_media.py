@@ -6,16 +6,20 @@ import struct
 
 import numpy as np
 import pytest
+from livekit.protocol import models
+from livekit.protocol import rtc as pb
 from livekit.protocol import sip as sip_pb
 
 from local.exchange import rtp, stun
 from local.exchange.answer import LocalSide, Slot, build_answer
 from local.exchange.decimator import Decimator
+from local.exchange.join import Join
 from local.exchange.limits import ConnectionLimit, TokenBucket
 from local.exchange.masking import masked
 from local.exchange.offer import AUDIO_LEVEL, parse_offer
 from local.exchange.opus import FRAME, OpusDecoder, OpusEncoder
 from local.exchange.room_audio import RoomAudio
+from local.exchange.tokens import Claims
 from local.exchange.trunks import Dialled, Telephony, identity, room_name
 
 OFFER = """v=0
@@ -156,6 +160,13 @@ def test_decimation_keeps_the_telephone_band_and_folds_nothing_into_it(hertz, ke
     assert len(out) == 8000
     peak = np.abs(out[200:].astype(int)).max()
     assert 9_000 < peak < 10_500 if kept else peak < 300
+
+
+def test_a_token_may_say_what_may_be_published():
+    claims = Claims(video={"canPublishSources": ["microphone", "smell"]})
+    permission = Join(claims, pb.JoinRequest(), "room").permission
+    assert list(permission.can_publish_sources) == [models.TrackSource.MICROPHONE]
+    assert not Join(Claims(), pb.JoinRequest(), "room").permission.can_publish_sources
 
 
 class Listener:

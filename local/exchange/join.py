@@ -28,6 +28,9 @@ _KINDS: Mapping[str, Info.Kind] = {
 }
 
 
+_SOURCES: Mapping[str, int] = {name.lower(): number for name, number in models.TrackSource.items()}
+
+
 class JoinError(Exception):
     """A join that is refused; ``text`` is what the SDK shows."""
 
@@ -55,9 +58,15 @@ class Join:
         """What the token allows; what it does not name is allowed as in livekit-server."""
         video = self.claims.video
         can_publish = _flag(video, "canPublish", True)
+        sources = video.get("canPublishSources")
         return models.ParticipantPermission(
             can_subscribe=_flag(video, "canSubscribe", True),
             can_publish=can_publish,
+            can_publish_sources=[
+                number
+                for name in (sources if isinstance(sources, list) else ())
+                if (number := _SOURCES.get(str(name)))
+            ],
             can_publish_data=_flag(video, "canPublishData", can_publish),
             hidden=_flag(video, "hidden", False),
             recorder=_flag(video, "recorder", False),

@@ -193,7 +193,9 @@ class RtcParticipant(Participant):
         self.close_signal()
 
     def _add_track(self, request: pb.AddTrackRequest) -> None:
-        allowed = self.info.permission.can_publish
+        permission = self.info.permission
+        sources = permission.can_publish_sources
+        allowed = permission.can_publish and (not sources or request.source in sources)
         if request.type != models.AUDIO or not allowed:
             response = pb.RequestResponse(
                 reason=pb.RequestResponse.UNSUPPORTED_TYPE
