@@ -9,6 +9,7 @@ import numpy as np
 
 from local.callers.hearing import Hearing
 from local.callers.listener import RATE_HZ, Utterance, level_dbfs
+from local.callers.room_noise import RoomNoise
 from local.callers.sounds import Music
 from local.callers.tape import CallTape
 from local.sip.call import SipCall
@@ -73,7 +74,8 @@ class Phone:
         self._ended_at: float | None = None
         self._hearing = Hearing(silence_secs=silence_secs, music=hears_music)
         self._tape = CallTape()
-        self._sender = PacedSender(call.media)
+        self._noise = RoomNoise()
+        self._sender = PacedSender(call.media, self._noise.frame)
         self._playing: tuple[np.ndarray, Playback] | None = None
         self._changed = asyncio.Event()
         self._level_in = -96.0
@@ -121,7 +123,7 @@ class Phone:
         return self._level_out(), self._level_in
 
     async def answered(self, within_secs: float) -> None:
-        """Wait for the far end to answer, then send silence until something is said.
+        """Wait for the far end to answer, then send the noise of a room until something is said.
 
         Raises:
             SipCallError: If the call is refused or fails.
@@ -151,10 +153,17 @@ class Phone:
             CallOverError: If the call is over.
         """
         self._check()
+        pcm = self._noise.under(np.asarray(pcm, np.int16))
         playback = self._sender.play(pcm)
         self._tape.sends(pcm, playback)
         self._playing = (pcm, playback)
         return playback
+
+    async def hold(self, on: bool) -> None:
+        """Put the far end on hold, or take it back: a re-INVITE, and dead silence."""
+        self._check()
+        self._noise.muted = on
+        await self.call.hold(on)
 
     async def press(self, digits: str) -> None:
         """Press keys."""
