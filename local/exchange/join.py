@@ -28,9 +28,6 @@ _KINDS: Mapping[str, Info.Kind] = {
 }
 
 
-_SOURCES: Mapping[str, int] = {name.lower(): number for name, number in models.TrackSource.items()}
-
-
 class JoinError(Exception):
     """A join that is refused; ``text`` is what the SDK shows."""
 
@@ -58,15 +55,10 @@ class Join:
         """What the token allows; what it does not name is allowed as in livekit-server."""
         video = self.claims.video
         can_publish = _flag(video, "canPublish", True)
-        sources = video.get("canPublishSources")
         return models.ParticipantPermission(
             can_subscribe=_flag(video, "canSubscribe", True),
             can_publish=can_publish,
-            can_publish_sources=[
-                number
-                for name in (sources if isinstance(sources, list) else ())
-                if (number := _SOURCES.get(str(name)))
-            ],
+            can_publish_sources=_publishable(video.get("canPublishSources")),
             can_publish_data=_flag(video, "canPublishData", can_publish),
             hidden=_flag(video, "hidden", False),
             recorder=_flag(video, "recorder", False),
@@ -117,6 +109,13 @@ def decode_join(text: str) -> pb.JoinRequest:
         return pb.JoinRequest.FromString(body)
     except (binascii.Error, ValueError, DecodeError, OSError, EOFError, zlib.error) as exc:
         raise JoinError(400, "cannot unmarshal join request") from exc
+
+
+def _publishable(names: object) -> list[str]:
+    """Names of ``TrackSource``; none allows all."""
+    known = set(models.TrackSource.keys())
+    given = names if isinstance(names, list) else []
+    return [name for name in (str(n).upper() for n in given) if name in known]
 
 
 def _flag(video: Mapping[str, Any], key: str, default: bool) -> bool:
