@@ -16,10 +16,12 @@ from bots.handover import Handover
 from bots.handover_setup import set_up_handover
 from bots.job import CallJob
 from bots.line_ends import bye_headers, ending_of_error, ending_of_line
+from bots.variables import MissingVariableError, filled
 from bots.web_caller import CALLER_SECS, NOBODY_CAME, WebCaller
 from bots.witnesses import Witnesses
 from processors.turn_models import TurnModels
 from records.events import Answered, BotReady, CallEnded, CallerJoined, CallStarted, ErrorRaised
+from records.line_events import CallPlaced
 from records.log import EventLog
 from services.phrases import PhraseStore
 from services.providers import ProviderError, Providers
@@ -60,6 +62,8 @@ async def run_call(
     """
     log = ListenedLog(log)
     log.add(CallStarted, direction=job.direction, room=job.room, call_type=job.call_type)
+    if job.dial or job.variables:
+        log.add(CallPlaced, variables=dict(job.variables), metadata=job.metadata)
     gate = EndingGate()
     call = _Call(job, gate, bots, providers, phrases, models, log, data_dir)
     listening = asyncio.create_task(call.obey(commands))
@@ -251,9 +255,14 @@ class _Call:
         if bot is None:
             reason = f"no bot is named {wanted}" if wanted else f"no bot has {info.dialled}"
             self._gate.close(Ending("rejected", reason))
-        elif bot.on_event:
+            return None
+        if bot.on_event:
             self._log.on_event = bot.on_event
-        return bot
+        try:
+            return filled(bot, self._job.variables)
+        except MissingVariableError as error:
+            self._gate.close(Ending("rejected", str(error)))
+            return None
 
     async def _get_ready(self, conversation: Conversation) -> bool:
         if await conversation.start(READY_SECS):

@@ -1,6 +1,6 @@
 """What a tool may use of the call it runs in."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -57,6 +57,7 @@ class CallResources:
         secrets: What the caller keyed in secretly, by kind, for tools alone: take it out with
             ``secrets.pop("card")`` and let no result hold it.
         language: BCP 47 tag of the bot.
+        variables: What the call is about.
     """
 
     data_dir: Path
@@ -70,6 +71,7 @@ class CallResources:
     keypad: Keypad | None = None
     secrets: dict[str, SecretStr] = field(default_factory=dict, repr=False)
     language: str = "en-US"
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def call_resources(flow_manager: FlowManager) -> CallResources:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from records.dial import Dial
-from records.event import Event, PrivateName, PrivateNumber, PrivateText
+from records.event import Event, Private, PrivateName, PrivateNumber, PrivateText
 from records.far_end import FarEnd, Hold
 from records.fold import Fold
 from records.outcomes import Outcome
@@ -27,6 +27,8 @@ class CallRecord(BaseModel):
         bot_hash: Hash of the bot's files, so that one knows which version spoke.
         caller: The caller's number.
         dialled: The number that was dialled.
+        variables: What a call that was asked for is about.
+        metadata: What whoever asked for the call wants to find here.
         dial: How the phone was reached, or why not; None for a call that came in.
         started_at: When the call was taken up.
         answered_at: When both ends heard each other; None if that never happened.
@@ -68,6 +70,8 @@ class CallRecord(BaseModel):
     sip_call_id: str = ""
     trunk_id: str = ""
     dial: Dial | None = None
+    variables: Annotated[dict[str, str], Private()] = {}
+    metadata: PrivateText = ""
     started_at: datetime
     answered_at: datetime | None = None
     ended_at: datetime | None = None

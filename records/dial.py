@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from records.event import Event, PrivateNumber
-from records.line_events import DialEnded, DialOutcome, DialStarted, PhoneRang
+from records.line_events import CallPlaced, DialEnded, DialOutcome, DialStarted, PhoneRang
 
 
 class Dial(BaseModel):
@@ -43,16 +43,20 @@ class DialFold:
         self._fields: dict[str, Any] = {}
         self._began = 0.0
         self._sip_call_id = ""
+        self._placed: dict[str, Any] = {}
 
     def fields(self) -> dict[str, Any]:
         """What the record holds of it; nothing where nobody was dialled."""
         sip_call_id = {"sip_call_id": self._sip_call_id} if self._sip_call_id else {}
-        return {"dial": Dial(**self._fields), **sip_call_id} if self._fields else {}
+        dial = {"dial": Dial(**self._fields), **sip_call_id} if self._fields else {}
+        return {**dial, **self._placed}
 
     def take(self, event: Event) -> None:
         """Add one event."""
         fields = self._fields
         match event:
+            case CallPlaced():
+                self._placed = {"variables": event.variables, "metadata": event.metadata}
             case DialStarted():
                 self._began = event.t
                 fields.update(

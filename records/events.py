@@ -20,7 +20,7 @@ from records.far_end_events import (
     MessageLeft,
 )
 from records.latency import TurnLatency
-from records.line_events import DialEnded, DialStarted, PhoneRang
+from records.line_events import CallPlaced, DialEnded, DialStarted, PhoneRang
 from records.outcomes import Outcome
 from records.transfer_events import (
     CallbackBooked,
@@ -245,6 +245,7 @@ AnyEvent = Annotated[
     | TransferEnded
     | MessageTaken
     | CallbackBooked
+    | CallPlaced
     | DialStarted
     | PhoneRang
     | DialEnded

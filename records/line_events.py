@@ -1,8 +1,8 @@
 """What happened on the line beyond what was said: whom we called and what came of it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from records.event import Event, PrivateNumber
+from records.event import Event, Private, PrivateNumber, PrivateText
 
 DialOutcome = Literal[
     "answered",
@@ -15,6 +15,14 @@ DialOutcome = Literal[
     "failed",
     "cancelled",
 ]
+
+
+class CallPlaced(Event):
+    """Somebody asked for this call; what it is about, and what they want to find in the record."""
+
+    type: Literal["call_placed"] = "call_placed"
+    variables: Annotated[dict[str, str], Private()] = {}
+    metadata: PrivateText = ""
 
 
 class DialStarted(Event):

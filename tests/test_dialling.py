@@ -94,8 +94,9 @@ def record_of(call: FakePhone) -> CallRecord:
 async def test_phone_rings_only_once_the_bot_is_ready_and_published(api, tmp_path):
     async with a_call_out(api, tmp_path) as (call, phone):
         await phone.rings()
-        assert call.kinds[:5] == [
+        assert call.kinds[:6] == [
             "call_started",
+            "call_placed",
             "caller_joined",
             "bot_ready",
             "dial_started",
