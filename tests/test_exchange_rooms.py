@@ -178,6 +178,24 @@ async def test_publisher_chooses_who_may_hear(exchange):
     await bob.leave()
 
 
+async def test_track_that_was_declined_stays_so_when_permissions_change(exchange):
+    alice = await Client.join(exchange.url, token("alice", can_update_own_metadata=True))
+    bob = await Client.join(exchange.url, token("bob"))
+    await alice.publish()
+    _, publication, _ = await bob.wait_for("track_subscribed")
+    publication.set_subscribed(False)
+    (track,) = exchange.rooms.get("room").tracks()
+    await until(lambda: "bob" not in track.subscribers)
+    choose = alice.room.local_participant.set_track_subscription_permissions
+    choose(allow_all_participants=False, participant_permissions=[])
+    choose(allow_all_participants=True, participant_permissions=[])
+    await alice.room.local_participant.set_metadata("behind both")
+    await bob.wait_for("participant_metadata_changed")
+    assert "bob" not in track.subscribers
+    await alice.leave()
+    await bob.leave()
+
+
 async def test_client_without_auto_subscribe_hears_what_it_asks_for(exchange):
     alice = await Client.join(exchange.url, token("alice"))
     await alice.publish()
