@@ -10,6 +10,7 @@ from livekit.protocol.agent_dispatch import RoomAgentDispatch
 
 from local.exchange.exchange import Exchange
 from local.exchange.network import only_loopback
+from tests.fakes_calls import Callee
 from tests.fakes_exchange import KEY, SECRET, Client, free_config, loudness, token, until
 from tests.fakes_phone import Phone, tone
 from tests.fakes_webhooks import WebhookReceiver
@@ -96,6 +97,33 @@ async def test_realistic_exchange_drops_the_job_and_takes_its_time(started):
     await phone.until(lambda: phone.peak() > 1000)
     assert loop.time() - said_at > 0.115
     await saying
+    await bot.leave()
+
+
+async def test_phone_that_rings_is_given_up_by_the_bot_over_rpc(started):
+    exchange = await started(exchange_of)
+    phone = await started(Callee.open)
+    bot = await Client.join(exchange.url, token("bot", "room"))
+    client = api.LiveKitAPI(exchange.http_url, KEY, SECRET)
+    await client.sip.create_sip_participant(
+        api.CreateSIPParticipantRequest(
+            trunk=api.SIPOutboundConfig(hostname=phone.address),
+            sip_number="+15550100",
+            sip_call_to="ring",
+            room_name="room",
+            participant_identity="phone",
+        )
+    )
+    call = await phone.calls.get()
+    await bot.wait_for("participant_connected")
+    await bot.room.local_participant.perform_rpc(
+        destination_identity="phone", method="lk.sip.EndCall", payload=""
+    )
+    assert (await call.wait_ended()).status == 487
+    (left,) = await bot.wait_for("participant_disconnected")
+    assert rtc.DisconnectReason.Name(left.disconnect_reason) == "CLIENT_INITIATED"
+    assert left.attributes["sip.callStatus"] == "hangup"
+    await client.aclose()
     await bot.leave()
 
 

@@ -92,7 +92,8 @@ class OutgoingCall(PhoneCall):
         super()._end()
 
     def _leave(self) -> None:
-        if self.call.answered_at is not None:
+        end = self.call.end
+        if self.call.answered_at is not None or (end and end.by == "local"):
             super()._leave()
         else:  # the status stays what it was: nobody hung up
             self.participant.room.leave(self.participant, self._failure().reason)
