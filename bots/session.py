@@ -7,6 +7,7 @@ from pathlib import Path
 from loguru import logger
 
 from bots.bot import Bot, Bots
+from bots.choosing import bot_for
 from bots.config import Limits
 from bots.conversation import Conversation
 from bots.dialling import Dialling
@@ -16,11 +17,10 @@ from bots.handover import Handover
 from bots.handover_setup import set_up_handover
 from bots.job import CallJob
 from bots.line_ends import bye_headers, ending_of_error, ending_of_line
-from bots.variables import MissingVariableError, filled
 from bots.web_caller import CALLER_SECS, NOBODY_CAME, WebCaller
 from bots.witnesses import Witnesses
 from processors.turn_models import TurnModels
-from records.events import Answered, BotReady, CallEnded, CallerJoined, CallStarted, ErrorRaised
+from records.events import Answered, BotReady, CallEnded, CallStarted, ErrorRaised
 from records.line_events import CallPlaced
 from records.log import EventLog
 from services.phrases import PhraseStore
@@ -163,8 +163,10 @@ class _Call:
     async def _talk(self) -> None:
         """Join, get ready, answer, converse."""
         info = await self._gate.first(self._join())
-        bot = self._bot_for(info) if info else None
-        if info is None or bot is None:
+        if info is None:
+            return
+        bot = bot_for(self._job, self._bots, info, gate=self._gate, log=self._log)
+        if bot is None:
             return
         self._conversation = Conversation(
             bot,
@@ -195,7 +197,7 @@ class _Call:
         if not await self._get_ready(self._conversation):
             return
         await self._answer(bot)
-        if self._dialling and not await self._reach(self._dialling, bot):
+        if self._dialling and not await self._reach(self._dialling):
             return
         wait_secs = CALLER_SECS if self._web else ACTIVE_SECS
         if not await self._gate.first(self._active.wait(), wait_secs):
@@ -224,13 +226,11 @@ class _Call:
             await self._transport.enter()
             return self._dialling.info
         if self._web:
-            await self._transport.enter()
-            self._web.begin(self._transport)
-            return self._web.info
+            return await self._web.enter(self._transport, self._active)
         return await self._transport.join()
 
-    async def _reach(self, dialling: Dialling, bot: Bot) -> bool:
-        ending = await self._gate.first(dialling.dial(bot.config.limits.max_call_secs))
+    async def _reach(self, dialling: Dialling) -> bool:
+        ending = await self._gate.first(dialling.dial())
         if ending:
             self._gate.close(ending)
         return self._gate.ending is None
@@ -239,30 +239,6 @@ class _Call:
         self._transport.hear()
         if bot.config.recording.keep:
             self._witnesses.start_recording()
-
-    def _bot_for(self, info: CallInfo) -> Bot | None:
-        wanted = self._job.bot
-        bot = self._bots.named(wanted) if wanted else self._bots.for_number(info.dialled)
-        self._log.add(
-            CallerJoined,
-            caller=info.number,
-            dialled=info.dialled,
-            sip_call_id=info.call_id,
-            trunk_id=info.trunk_id,
-            bot=bot.name if bot else None,
-            bot_hash=bot.bot_hash if bot else "",
-        )
-        if bot is None:
-            reason = f"no bot is named {wanted}" if wanted else f"no bot has {info.dialled}"
-            self._gate.close(Ending("rejected", reason))
-            return None
-        if bot.on_event:
-            self._log.on_event = bot.on_event
-        try:
-            return filled(bot, self._job.variables)
-        except MissingVariableError as error:
-            self._gate.close(Ending("rejected", str(error)))
-            return None
 
     async def _get_ready(self, conversation: Conversation) -> bool:
         if await conversation.start(READY_SECS):
@@ -290,11 +266,6 @@ class _Call:
             self._note_status(info)
             if self._dialling:
                 self._dialling.note_status(info.status)
-
-        @self._transport.event_handler("on_audio_track_subscribed")
-        async def on_audio_track_subscribed(*_):
-            if self._web:  # a phone's track is there before it is answered
-                self._active.set()
 
         @self._transport.event_handler("on_call_ended")
         async def on_call_ended(_, reason: str):

@@ -1,5 +1,7 @@
 """A caller who comes by a web page instead of a phone."""
 
+import asyncio
+
 from bots.ending import Ending
 from bots.job import CallJob
 from bots.line_ends import ending_of_line
@@ -28,9 +30,24 @@ class WebCaller:
         self._captions: CaptionStream | None = None
         self._bot = job.identity
 
-    def begin(self, transport: LiveKitSIPTransport) -> None:
-        """Send captions from now on; the room is joined."""
+    async def enter(self, transport: LiveKitSIPTransport, active: asyncio.Event) -> CallInfo:
+        """Join the room, where the caller need not be yet, and send captions from now on.
+
+        Args:
+            transport: The line, made for this caller.
+            active: Set once the caller is heard; they hear the bot by then.
+
+        Raises:
+            LineError: ``cannot_connect``.
+        """
+
+        @transport.event_handler("on_audio_track_subscribed")
+        async def on_audio_track_subscribed(*_):
+            active.set()
+
+        await transport.enter()
         self._captions = CaptionStream(transport.room, self.info.identity)
+        return self.info
 
     async def close(self) -> None:
         """Send no more captions; idempotent."""
