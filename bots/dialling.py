@@ -13,9 +13,6 @@ from transports.call_info import CallInfo
 from transports.leg import Leg, LegResult
 from transports.sip_control import SipControl
 
-# LiveKit's own end of the call comes only where ours failed.
-FENCE_SECS = 60.0
-
 
 class Dialling:
     """Dials whom a job names, in the room in which the bot waits.
@@ -56,13 +53,10 @@ class Dialling:
         self._left = ending
         return True
 
-    async def dial(self, max_call_secs: float) -> Ending | None:
+    async def dial(self) -> Ending | None:
         """Dial and wait for the answer; None when there is one, else the call's end.
 
         Cancelled, it hangs up the phone before it raises.
-
-        Args:
-            max_call_secs: How long the bot talks at most.
         """
         order = self._order
         self._log.add(
@@ -75,7 +69,7 @@ class Dialling:
         )
         began = asyncio.get_running_loop().time()
         try:
-            result = await self._control.dial(self._leg(max_call_secs))
+            result = await self._control.dial(self._leg())
         except asyncio.CancelledError:
             secs = round(asyncio.get_running_loop().time() - began, 3)
             self._log.add(DialEnded, outcome="cancelled", secs=secs)
@@ -91,7 +85,7 @@ class Dialling:
         """Close the connections to LiveKit's API."""
         await self._control.aclose()
 
-    def _leg(self, max_call_secs: float) -> Leg:
+    def _leg(self) -> Leg:
         order = self._order
         return Leg(
             room=self._job.room,
@@ -100,7 +94,7 @@ class Dialling:
             trunk_id=order.trunk_id,
             caller_id=order.caller_id,
             ring_secs=order.ring_secs,
-            max_call_secs=max_call_secs + FENCE_SECS,
+            max_call_secs=order.max_call_secs,
             headers={"X-Switchboard-Call": self._job.call_id, **order.headers},
         )
 

@@ -14,6 +14,7 @@ class DialOrder:
         trunk_id: LiveKit's id of the outbound trunk.
         caller_id: Number shown to the phone; "" leaves it to the trunk.
         ring_secs: How long it may ring.
+        max_call_secs: When LiveKit itself hangs up, should everything of ours have failed.
         headers: SIP headers of the INVITE.
         attempt: 1, 2, 3 … of the same errand.
     """
@@ -22,6 +23,7 @@ class DialOrder:
     trunk_id: str = ""
     caller_id: str = ""
     ring_secs: float = 30.0
+    max_call_secs: float = 3660.0
     headers: Mapping[str, str] = field(default_factory=dict)
     attempt: int = 1
 

@@ -43,7 +43,7 @@ class Api:
         metrics: Metrics,
         why_not_ready: Callable[[], list[str]],
         livekit_states: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
-        web_routes: Iterable[web.RouteDef] = (),
+        more_routes: Iterable[web.RouteDef] = (),
     ):
         """Build the application.
 
@@ -57,7 +57,7 @@ class Api:
             metrics: What Prometheus reads.
             why_not_ready: Reasons against taking a call; empty when ready.
             livekit_states: What is known of each LiveKit.
-            web_routes: Calls from a browser.
+            more_routes: Calls that are asked for: by this API, from a browser.
         """
         if not api_key:
             raise ValueError("the API needs a key")
@@ -77,7 +77,7 @@ class Api:
                 *CallRoutes(store, recordings, calls).routes(),
                 *StreamRoutes(store, calls, live).routes(),
                 *WebhookRoutes(accesses, store, metrics).routes(),
-                *web_routes,
+                *more_routes,
             ]
         )
 

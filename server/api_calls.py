@@ -95,10 +95,11 @@ class CallRoutes:
 
     async def _record(self, request: web.Request) -> CallRecord:
         call_id = request.match_info["id"]
-        record = await self._store.call(call_id)
-        if record is None:
-            raise no_such_call(call_id)
-        return record
+        if record := await self._store.call(call_id):
+            return record
+        if call := self._calls.get(call_id):  # it began this moment
+            return call.record
+        raise no_such_call(call_id)
 
 
 def _limit(text: str) -> int:

@@ -7,6 +7,9 @@ from records.placed_calls import PlacingLimits
 from server.limits_numbers import NumberPolicy
 from server.settings import Settings
 
+# LiveKit's own end of a call comes only where ours failed.
+FENCE_SECS = 60.0
+
 
 @dataclass(frozen=True)
 class CallPolicy:
@@ -16,12 +19,14 @@ class CallPolicy:
         numbers: Which numbers.
         limits: How often, by number and by key.
         per_trunk: Calls at the same time over one trunk by this server; 0 is no limit.
+        max_call_secs: When LiveKit itself hangs up.
         trunk: The outbound trunk unless a request names one; "" is the only one there is.
     """
 
     numbers: NumberPolicy = field(default_factory=NumberPolicy)
     limits: PlacingLimits = PlacingLimits()
     per_trunk: int = 0
+    max_call_secs: float = 3600.0 + FENCE_SECS
     trunk: str = ""
 
     @classmethod
@@ -35,6 +40,7 @@ class CallPolicy:
             ),
             PlacingLimits(per_number=settings.calls_per_number, per_key=settings.calls_per_minute),
             per_trunk=settings.calls_per_trunk,
+            max_call_secs=settings.max_call_secs + FENCE_SECS,
             trunk=settings.call_trunk,
         )
 

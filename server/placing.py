@@ -194,6 +194,7 @@ class Placing:
             trunk.trunk_id,
             caller_id=_caller_id(request, trunk),
             ring_secs=request.ring_secs,
+            max_call_secs=self._policy.max_call_secs,
             attempt=attempt,
         )
         self._check_trunk_is_free(trunk)

@@ -12,11 +12,14 @@ from server.call_supervisor import CallLimits, Surroundings
 from server.calls import Calls
 from server.finished_recording import FinishedRecordings
 from server.known_bots import KnownBots
+from server.limits import CallPolicy
 from server.live_events import LiveEvents
 from server.livekit_access import LiveKitAccess
 from server.livekits import LiveKits
 from server.metrics import Metrics
 from server.notify import notify
+from server.placing import Placing
+from server.placing_routes import PlacingRoutes
 from server.seats import Seats
 from server.settings import Settings, fork_environment, notify_socket
 from server.unfinished import RunningMarks, finish_unfinished
@@ -70,7 +73,11 @@ class Server:
             on_finished=self.livekits.finished,
             rooms_of=self.livekits.rooms_of,
         )
+        bots = KnownBots.read(settings.bots)
         web_calls = web_calls_of(settings, self.calls, self.livekits.choose)
+        placing = Placing(
+            self.calls, store, bots, CallPolicy.of(settings), self.livekits.choose, web_calls
+        )
         self.api = Api(
             api_key=api_key,
             accesses=accesses,
@@ -81,7 +88,10 @@ class Server:
             metrics=self._metrics,
             why_not_ready=self.why_not_ready,
             livekit_states=lambda: [livekit.state for livekit in self.livekits.all],
-            web_routes=web_routes_of(settings, web_calls, KnownBots.read(settings.bots)).routes(),
+            more_routes=[
+                *PlacingRoutes(placing).routes(),
+                *web_routes_of(settings, web_calls, bots).routes(),
+            ],
         )
         self._stopping: asyncio.Queue[str] = asyncio.Queue()
         self._add_gauges()

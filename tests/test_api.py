@@ -76,7 +76,7 @@ class House:
             live=self.live,
             metrics=self.metrics,
             why_not_ready=lambda: self.not_ready,
-            web_routes=WebRoutes(
+            more_routes=WebRoutes(
                 WebPage([]),
                 WebCalls(self.calls, lambda: None),
                 KnownBots(),
