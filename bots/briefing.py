@@ -48,12 +48,12 @@ class Briefing:
         finally:
             asking.cancel()
 
-    def text(self, caller: str, summary: str) -> str:
-        """All that is said before the question."""
+    def intro(self, caller: str) -> str:
+        """What is said first: who speaks, for whom, and who calls."""
         words = self.words
         number = words.number.format(number=digit_by_digit(caller)) if caller else words.hidden
         intro = words.intro.format(bot=self._bot.name.replace("_", " "), desk=self._desk.title)
-        return " ".join(filter(None, (intro, number, summary)))
+        return f"{intro} {number}"
 
     async def sound(self, text: str, rate_hz: int) -> bytes:
         """A text in the bot's voice: 16-bit mono PCM at ``rate_hz``.

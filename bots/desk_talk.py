@@ -83,8 +83,9 @@ class DeskTalk:
         self._summary = asyncio.create_task(self._briefing.summary(messages, reason))
         if briefed:
             words = self._briefing.words
-            speeches = (self._told(caller), self._sound(words.question), self._sound(words.again))
-            self._sounds = [asyncio.create_task(speech) for speech in speeches]
+            texts = (self._briefing.intro(caller), words.question, words.again)
+            intro, question, again = (asyncio.create_task(self._sound(text)) for text in texts)
+            self._sounds = [intro, asyncio.create_task(self._told()), question, again]
 
     async def headers(self) -> Mapping[str, str]:
         """What goes with a phone that is sent on: the call's id and its summary."""
@@ -123,11 +124,11 @@ class DeskTalk:
             self._tell(Heard("machine"))
             return
         self._asked_at = self._now()
-        await self._say(self._sounds[:2])
+        await self._say(self._sounds[:3])
 
     async def ask_again(self) -> None:
         """Repeat the question; ends in ``Asked``."""
-        await self._say(self._sounds[2:])
+        await self._say(self._sounds[3:])
 
     async def hang_up(self) -> None:
         """End the person's leg and stop listening."""
@@ -154,9 +155,10 @@ class DeskTalk:
         else:
             self._tell(Asked())
 
-    async def _told(self, caller: str) -> bytes:
+    async def _told(self) -> bytes:
         assert self._summary
-        return await self._sound(self._briefing.text(caller, await self._summary))
+        summary = await self._summary
+        return await self._sound(summary) if summary else b""
 
     async def _sound(self, text: str) -> bytes:
         return await self._briefing.sound(text, self.line.out_rate_hz)

@@ -107,7 +107,7 @@ GERMAN_CALLER = CallerWords(
 )
 
 ENGLISH_DESK = DeskWords(
-    intro="Hello, this is the {bot} bot with a caller for {desk}.",
+    intro="Hello, this is the automated {bot} with a caller for {desk}.",
     number="They call from {number}.",
     hidden="Their number is hidden.",
     reason="They want this: {reason}",
@@ -120,7 +120,7 @@ ENGLISH_DESK = DeskWords(
     "tried already. No greeting, no names of tools, no symbols.",
 )
 GERMAN_DESK = DeskWords(
-    intro="Guten Tag, hier ist der Bot {bot} mit einem Anruf für {desk}.",
+    intro="Guten Tag, hier ist der Sprachassistent {bot} mit einem Anruf für {desk}.",
     number="Der Anruf kommt von {number}.",
     hidden="Die Nummer ist unterdrückt.",
     reason="Es geht darum: {reason}",

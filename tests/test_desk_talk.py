@@ -72,8 +72,8 @@ class FakeBriefing:
     async def summary(self, messages: Any, reason: str) -> str:
         return f"summary of {reason}"
 
-    def text(self, caller: str, summary: str) -> str:
-        return f"{caller}: {summary}"
+    def intro(self, caller: str) -> str:
+        return f"{caller} calls"
 
     async def sound(self, text: str, rate_hz: int) -> bytes:
         if self.fails:
@@ -136,7 +136,7 @@ async def test_somebody_silent_is_told_and_asked(desk: Talk):
     began = time.monotonic()
     await desk.talk.brief()
     assert 1.0 < time.monotonic() - began < 4
-    assert desk.line.played == [b"+15550123: summary of a person", b"question"]
+    assert desk.line.played == [b"+15550123 calls", b"summary of a person", b"question"]
     assert desk.events == [Asked()]
     await desk.talk.ask_again()
     assert desk.line.played[-1] == b"again" and desk.events[-1] == Asked()
@@ -225,10 +225,10 @@ async def test_the_model_sums_up_and_is_not_waited_for_when_it_fails():
 
 async def test_what_is_told_begins_with_who_calls():
     briefing = real_briefing()
-    text = briefing.text("+15550123", "They want a table.")
-    assert text.startswith("Hello, this is the front bot bot with a caller for the desk.")
-    assert "from 1, 5 5 5, 0 1 2 3." in text and text.endswith("They want a table.")
-    assert "hidden" in briefing.text("", "")
+    intro = briefing.intro("+15550123")
+    assert intro.startswith("Hello, this is the automated front bot with a caller for the desk.")
+    assert intro.endswith("They call from 1, 5 5 5, 0 1 2 3.")
+    assert "hidden" in briefing.intro("")
 
 
 def test_numbers_are_read_in_groups_and_headers_stay_on_one_line():
