@@ -2,7 +2,7 @@
 
 from livekit.protocol import sip as pb
 
-from local.exchange.dialler import Dialler, Way
+from local.exchange.dialler import Dialler
 from local.exchange.gateway import SipGateway
 from local.exchange.phone_call import PhoneCall
 from local.exchange.rooms import Rooms
@@ -36,7 +36,7 @@ class SipParticipantService:
         """Call a phone; waits for its answer if the request says so."""
         require_sip(claims, "call")
         check_dial(request)
-        placed = self._dialler.dial(request, self._way(request))
+        placed = self._dialler.dial(request, self._trunk(request))
         if request.wait_until_answered:
             await placed.wait_active()
         return pb.SIPParticipantInfo(
@@ -63,13 +63,12 @@ class SipParticipantService:
         )
         return pb.TransferSIPParticipantResponse()
 
-    def _way(self, request: pb.CreateSIPParticipantRequest) -> Way:
+    def _trunk(self, request: pb.CreateSIPParticipantRequest) -> pb.SIPOutboundTrunkInfo:
         if not request.sip_trunk_id:
-            return Way.of_request(request.trunk)
-        trunk = self._telephony.outbound.get(request.sip_trunk_id)
-        if trunk is None:
-            raise TwirpError("not_found", "requested sip trunk does not exist")
-        return Way.of_trunk(trunk)
+            return _unnamed_trunk(request.trunk)
+        if trunk := self._telephony.outbound.get(request.sip_trunk_id):
+            return trunk
+        raise TwirpError("not_found", "requested sip trunk does not exist")
 
     def _phone(self, room_name: str, identity: str) -> PhoneCall:
         room = self._rooms.get(room_name)
@@ -79,3 +78,16 @@ class SipParticipantService:
         if phone := self._calls.of(participant):
             return phone
         raise invalid("no SIP session associated with participant")
+
+
+def _unnamed_trunk(config: pb.SIPOutboundConfig) -> pb.SIPOutboundTrunkInfo:
+    """The trunk that a request brings along."""
+    return pb.SIPOutboundTrunkInfo(
+        address=config.hostname,
+        transport=config.transport,
+        auth_username=config.auth_username,
+        auth_password=config.auth_password,
+        from_host=config.from_host,
+        headers_to_attributes=config.headers_to_attributes,
+        attributes_to_headers=config.attributes_to_headers,
+    )
