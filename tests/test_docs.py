@@ -102,13 +102,13 @@ def test_every_example_loads_by_its_strict_schema(text):
 
 def test_examples_of_every_kind_are_there():
     kinds = {type(load_example(yaml.load(text, StrictLoader))) for _, text in blocks("yaml")}
-    assert kinds == {
-        DeskFile,
-        BotConfig, FlowConfig, Rules, ExchangeConfig, Scenario, Telephony}
+    assert kinds == {DeskFile, BotConfig, FlowConfig, Rules, ExchangeConfig, Scenario, Telephony}
 
 
 def test_the_bot_in_the_readme_is_the_shipped_one():
-    (shown,) = [yaml.load(text, StrictLoader) for where, text in blocks("yaml") if "README" in where]
+    (shown,) = [
+        yaml.load(text, StrictLoader) for where, text in blocks("yaml") if "README" in where
+    ]
     shipped = yaml.load((ROOT / "bots" / "receptionist.yaml").read_text(), StrictLoader)
     assert shown.items() <= shipped.items()
 
