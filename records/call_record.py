@@ -29,6 +29,7 @@ class CallRecord(BaseModel):
         dialled: The number that was dialled.
         variables: What a call that was asked for is about.
         metadata: What whoever asked for the call wants to find here.
+        results: What the flow found out, by its own names.
         dial: How the phone was reached, or why not; None for a call that came in.
         started_at: When the call was taken up.
         answered_at: When both ends heard each other; None if that never happened.
@@ -72,6 +73,7 @@ class CallRecord(BaseModel):
     dial: Dial | None = None
     variables: Annotated[dict[str, str], Private()] = {}
     metadata: PrivateText = ""
+    results: Annotated[dict[str, str], Private()] = {}
     started_at: datetime
     answered_at: datetime | None = None
     ended_at: datetime | None = None

@@ -5,7 +5,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from records.event import Event, PrivateNumber
-from records.line_events import CallPlaced, DialEnded, DialOutcome, DialStarted, PhoneRang
+from records.line_events import (
+    CallPlaced,
+    DialEnded,
+    DialOutcome,
+    DialStarted,
+    PhoneRang,
+    ResultNoted,
+)
 
 
 class Dial(BaseModel):
@@ -44,12 +51,13 @@ class DialFold:
         self._began = 0.0
         self._sip_call_id = ""
         self._placed: dict[str, Any] = {}
+        self._results: dict[str, str] = {}
 
     def fields(self) -> dict[str, Any]:
         """What the record holds of it; nothing where nobody was dialled."""
         sip_call_id = {"sip_call_id": self._sip_call_id} if self._sip_call_id else {}
         dial = {"dial": Dial(**self._fields), **sip_call_id} if self._fields else {}
-        return {**dial, **self._placed}
+        return {**dial, **self._placed, "results": dict(self._results)}
 
     def take(self, event: Event) -> None:
         """Add one event."""
@@ -57,6 +65,8 @@ class DialFold:
         match event:
             case CallPlaced():
                 self._placed = {"variables": event.variables, "metadata": event.metadata}
+            case ResultNoted():
+                self._results |= event.results
             case DialStarted():
                 self._began = event.t
                 fields.update(

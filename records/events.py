@@ -20,7 +20,14 @@ from records.far_end_events import (
     MessageLeft,
 )
 from records.latency import TurnLatency
-from records.line_events import CallPlaced, DialEnded, DialStarted, PhoneRang
+from records.line_events import (
+    CallPlaced,
+    DialEnded,
+    DialStarted,
+    NumberOptedOut,
+    PhoneRang,
+    ResultNoted,
+)
 from records.outcomes import Outcome
 from records.transfer_events import (
     CallbackBooked,
@@ -246,6 +253,8 @@ AnyEvent = Annotated[
     | MessageTaken
     | CallbackBooked
     | CallPlaced
+    | ResultNoted
+    | NumberOptedOut
     | DialStarted
     | PhoneRang
     | DialEnded

@@ -25,6 +25,20 @@ class CallPlaced(Event):
     metadata: PrivateText = ""
 
 
+class ResultNoted(Event):
+    """A flow's own result of the call, e.g. ``{"answer": "confirmed"}``; later ones add to it."""
+
+    type: Literal["result_noted"] = "result_noted"
+    results: Annotated[dict[str, str], Private()]
+
+
+class NumberOptedOut(Event):
+    """Somebody does not want to be called again: no call to this number is placed any more."""
+
+    type: Literal["number_opted_out"] = "number_opted_out"
+    number: PrivateNumber
+
+
 class DialStarted(Event):
     """The bot is ready and a phone is being dialled; ``attempt`` counts calls to one number."""
 

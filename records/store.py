@@ -12,6 +12,7 @@ from records.call_record import CallRecord
 from records.database import StoreError, create_engine, database_url
 from records.event import Event
 from records.events import EVENT, AnyEvent
+from records.line_events import NumberOptedOut
 from records.migrate import migrate
 from records.placed_calls import PlacedCalls
 from records.tables import calls, events, webhook_ids
@@ -90,6 +91,8 @@ class CallStore:
         async with self._writes.begin() as db:
             if not await self._add(db, events, row):
                 return False
+            if isinstance(event, NumberOptedOut):
+                await self.placed.opt_out(db, event)
             if event.call_id not in self._unsaved:
                 await self._outdate_record(db, event)
         self._unsaved.add(event.call_id)

@@ -65,6 +65,14 @@ webhook_ids = Table(
     Index("webhook_ids_claimed_at", "claimed_at"),
 )
 
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    Column("number", String, primary_key=True),
+    Column("since", UtcDateTime, nullable=False),
+    Column("call_id", String, nullable=False),
+)
+
 placed_calls = Table(
     "placed_calls",
     metadata,

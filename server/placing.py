@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from loguru import logger
 
 from bots.job import DialOrder
-from records.placed_calls import Claim, PlacedCall, TooManyCallsError
+from records.placed_calls import Claim, OptedOutError, PlacedCall, TooManyCallsError
 from records.redaction import mask_numbers
 from records.store import CallStore
 from server.calls import Calls
@@ -144,6 +144,9 @@ class Placing:
             if await self._is_abandoned(claim):
                 await self._store.placed.release(claim.call_id)
                 claim = await self._store.placed.claim(call, self._policy.limits)
+        except OptedOutError as error:
+            message = f"since {error.since:%Y-%m-%d} this number does not want to be called"
+            raise PlacementError("opted_out", message) from error
         except TooManyCallsError as error:
             what = "this number" if error.code == "too_many_calls_to_number" else "this key"
             message = f"too many calls were asked for with {what}"

@@ -23,6 +23,7 @@ STATUS: Mapping[str, tuple[int, str]] = {
     "country_not_allowed": (403, "Forbidden"),
     "number_blocked": (403, "Forbidden"),
     "premium_number": (403, "Forbidden"),
+    "opted_out": (403, "Forbidden"),
     "idempotency_key_reused": (409, "Conflict"),
     "too_many_calls_to_number": (429, "Too Many Requests"),
     "too_many_calls": (429, "Too Many Requests"),

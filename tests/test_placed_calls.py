@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from records.call_record import CallRecord
-from records.placed_calls import PlacedCall, PlacedCalls, PlacingLimits, TooManyCallsError
+from records.line_events import NumberOptedOut
+from records.placed_calls import (
+    OptedOutError,
+    PlacedCall,
+    PlacedCalls,
+    PlacingLimits,
+    TooManyCallsError,
+)
 from records.store import CallStore
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -140,3 +147,15 @@ async def test_attempts_count_calls_that_nobody_answered(placed, store, clock):
     assert (await placed.claim(another("other", bot="survey"), ANY_NUMBER)).attempt == 1
     clock.pass_(hours=24)
     assert (await placed.claim(another("late"), ANY_NUMBER)).attempt == 1
+
+
+async def test_number_that_opted_out_is_not_called_again_by_anybody(store, placed):
+    moment = {"call_id": "c0", "seq": 1, "at": NOON, "t": 0.0}
+    out = NumberOptedOut(**moment, number=CALL.number)
+    await store.append(out)
+    await store.append(out.model_copy(update={"seq": 2}))
+    for call in (CALL, another("c2", bot="survey")):
+        with pytest.raises(OptedOutError) as caught:
+            await placed.claim(call, ANY_NUMBER)
+        assert caught.value.since == NOON
+    await placed.claim(another("c3", number="+14155550199"), ANY_NUMBER)

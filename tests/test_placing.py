@@ -14,6 +14,7 @@ from livekit.protocol.sip import ListSIPOutboundTrunkResponse, SIPOutboundTrunkI
 from pydantic import SecretStr
 
 from records.call_record import CallRecord
+from records.line_events import NumberOptedOut
 from records.placed_calls import PlacingLimits
 from records.store import CallStore
 from server import placing
@@ -305,6 +306,13 @@ async def test_next_attempt_is_counted_until_somebody_answers(desk):
         record = CallRecord(call_id=answer.call_id, started_at=started, outcome=outcome)
         await desk.store.save(record)
     assert (await desk.ask()).attempt == 1
+
+
+async def test_number_that_opted_out_is_refused(desk):
+    moment = {"call_id": "c0", "seq": 1, "at": datetime.now(UTC), "t": 0.0}
+    await desk.store.append(NumberOptedOut(**moment, number=NUMBER))
+    answer = await desk.ask()
+    assert (answer.status, answer.code) == (403, "opted_out")
 
 
 async def test_no_livekit_is_a_problem_with_patience(desk):
