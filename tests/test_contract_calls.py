@@ -171,7 +171,7 @@ async def test_call_that_nobody_answers_is_given_up_after_the_ringing_timeout(ou
     began = now()
     with pytest.raises(api.ServerError) as refused:
         await out.dial(number, ringing_timeout=secs(1))
-    assert 0.9 < now() - began < 3
+    assert 0.9 < now() - began < 8
     assert (refused.value.code, refused.value.status) == ("canceled", 408)
     assert "sip request timed out" in refused.value.message
     assert not isinstance(refused.value, api.SipCallError)
@@ -187,7 +187,7 @@ async def test_phone_removed_while_it_rings_is_cancelled_at_once(out):
     await out.livekit.client.room.remove_participant(
         api.RoomParticipantIdentity(room=out.room, identity="phone")
     )
-    await out.callee.until(lambda: out.callee.requests("CANCEL"), 2)
+    await out.callee.until(lambda: out.callee.requests("CANCEL"), 5)
     with pytest.raises(api.ServerError, match="sip request timed out") as refused:
         await dialling
     assert refused.value.code == "canceled"
@@ -224,7 +224,7 @@ async def test_keys_are_pressed_at_the_answer_before_the_call_counts_as_active(o
     """livekit-sip outbound dtmf="w1#": status automation, 0.5 s a "w", 0.54 s a digit."""
     began = now()
     await out.dial(dtmf="w1#")
-    assert 1.2 < now() - began < 6
+    assert 1.2 < now() - began < 12
     await out.callee.until(lambda: out.callee.digits == ["1", "#"])
     await out.status("active")
     assert out.statuses() == ["ringing", "automation", "active"]
@@ -294,7 +294,7 @@ async def test_transfer_that_succeeds_returns_and_ends_the_call_a_second_later(o
     assert refer.headers.get("Contact") and refer.headers.get("Allow")
     assert not refer.headers.get("Referred-By")
     assert (await call.wait_ended()).by == "remote"
-    assert 0.7 < now() - referred_at < 2.5
+    assert 0.7 < now() - referred_at < 8
     assert await out.gone() == "CLIENT_INITIATED"
     assert out.statuses()[-1] == "hangup"
 
@@ -359,7 +359,7 @@ async def test_transfer_without_a_result_in_time_is_told_apart(out):
     began = now()
     with pytest.raises(api.ServerError, match="request timed out") as refused:
         await out.transfer(out.callee.uri("ring"), ringing_timeout=secs(1))
-    assert 0.8 < now() - began < 3
+    assert 0.8 < now() - began < 8
     assert (refused.value.code, refused.value.status) == ("deadline_exceeded", 408)
     assert not isinstance(refused.value, api.SipCallError)
     assert call.end is None
@@ -387,7 +387,7 @@ async def test_phone_hears_ringing_in_place_of_the_bot_while_it_is_transferred(o
         out.transfer(out.callee.uri("ring"), play_dialtone=True, ringing_timeout=secs(2))
     )
     await out.callee.until(lambda: strength(out.callee.heard, 425, 10) > 3000)
-    await out.callee.until(lambda: strength(out.callee.heard, 600, 10) < 300, 1)
+    await out.callee.until(lambda: strength(out.callee.heard, 600, 10) < 300, 3)
     with pytest.raises(api.ServerError):
         await transfer
     await out.callee.until(lambda: strength(out.callee.heard, 600, 10) > 3000)
