@@ -35,7 +35,6 @@ class SipEndpoint:
         calls: Calls that are not over.
         on_message: Called with ``"in"`` or ``"out"``, message and address, for traces.
         on_register: Answers each REGISTER; without it they get 405.
-        on_register: Answers each REGISTER; without it they get 405.
         closing: Whether ``close`` has been called; new calls get 503.
         dropped: Datagrams that were no SIP or came from elsewhere.
     """
@@ -57,7 +56,6 @@ class SipEndpoint:
         self.behaviour = behaviour
         self.options_status = 200
         self.on_message: Callable[[str, Request | Response, Address], None] | None = None
-        self.on_register: Callable[[Request, ServerTransaction], None] | None = None
         self.on_register: Callable[[Request, ServerTransaction], None] | None = None
         self.dropped = 0
         self._transport = transport
