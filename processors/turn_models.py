@@ -33,8 +33,7 @@ class TurnModels:
     def warm_up(self) -> None:
         """Runs both models once, without a thread, so that a fork inherits them ready."""
         self.vad.set_sample_rate(RATE_HZ)
-        self.vad.voice_confidence(bytes(1024))
-        self.vad._model.reset_states()
+        self.vad.learn_silence()
         self.turn._predict_endpoint(np.zeros(RATE_HZ, np.float32))
 
 

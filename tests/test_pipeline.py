@@ -51,6 +51,7 @@ async def test_a_call_reads_top_to_bottom(receptionist):
         "Keypad",
         "FakeSTT",
         "LLMUserAggregator",
+        "CallerAudioEnd",
         "ScriptedLLM",
         "HushProcessor",
         "ToneTTS",
