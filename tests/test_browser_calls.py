@@ -1,6 +1,7 @@
 """Calls from Chromium to the real stack: the bot hears the page, the page hears the bot."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,3 +217,17 @@ async def test_the_page_breaks_none_of_its_own_rules(desk: Desk):
     await press(page, "end")
     await page.until(f"{PHASE} === 'over'")
     assert not [line for line in page.console if line.startswith(("error", "thrown"))]
+
+
+@in_module
+async def test_a_call_whose_process_dies_goes_on_for_the_page(desk: Desk):
+    known = await desk.known()
+    page = await desk.talking("echo")
+    (process,) = desk.line.call_processes()
+    process.send_signal(signal.SIGKILL)
+    await page.until(f"{PHASE} === 'waiting'")
+    await page.until(f"{PHASE} === 'talking'", 20)
+    await page.until(f"{LEVEL} > 0.3", 20)
+    await press(page, "end")
+    record = await desk.record(known)
+    assert record["outcome"] == "caller_hung_up" and "SIGKILL" in record["errors"][0]["message"]

@@ -102,7 +102,6 @@ export class Line extends EventTarget {
       .on(RoomEvent.TrackSubscribed, (track) => this.#hear(track))
       .on(RoomEvent.TrackUnsubscribed, (track) => this.#lose(track))
       .on(RoomEvent.Reconnecting, () => this.#tell("phase", { phase: "reconnecting" }))
-      .on(RoomEvent.SignalReconnecting, () => this.#tell("phase", { phase: "reconnecting" }))
       .on(RoomEvent.Reconnected, () => this.#tell("phase", { phase: this.#sound ? "talking" : "waiting" }))
       .on(RoomEvent.AudioPlaybackStatusChanged, () => this.#tell("sound", { allowed: room.canPlaybackAudio }))
       .on(RoomEvent.Disconnected, (reason) => this.#end(this.#why(reason)));
@@ -164,7 +163,7 @@ export class Line extends EventTarget {
       case DisconnectReason.SERVER_SHUTDOWN:
         return FAILED.stopped;
       default:
-        return FAILED.lost;
+        return this.#answered ? FAILED.lost : FAILED.line;
     }
   }
 
