@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -119,6 +120,8 @@ def _welcome(stack: Stack, console: Console, config: StackConfig) -> None:
     for number, bot in shipped_numbers(config.environ).items():
         where = f"sip:{number}@{address.sip}" if address.sip else number
         console.print(f"  dial     {where}   {bot}", markup=False)
+    for bot in web_bots(config.environ):
+        console.print(f"  browser  {address.api}/call/{bot}", markup=False)
     for phone in address.phones:
         login = f"user {phone['user']}   password {phone['password']}"
         what = "front desk" if phone["number"] in DESK_NUMBERS else "anybody"
@@ -133,15 +136,28 @@ def _welcome(stack: Stack, console: Console, config: StackConfig) -> None:
 
 def shipped_numbers(environ: Mapping[str, str]) -> dict[str, str]:
     """The numbers that bots claim, and each bot's name; for the eye only, so nothing is judged."""
-    numbers: dict[str, str] = {}
+    return {
+        str(number): name
+        for name, bot in _shipped_bots(environ).items()
+        for number in bot.get("numbers") or []
+    }
+
+
+def web_bots(environ: Mapping[str, str]) -> list[str]:
+    """The bots that may be called from a browser."""
+    return [name for name, bot in _shipped_bots(environ).items() if bot.get("web") is True]
+
+
+def _shipped_bots(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    bots: dict[str, dict[str, Any]] = {}
     for path in sorted(Path(environ.get("SWITCHBOARD_BOTS") or "bots").glob("*.yaml")):
         try:
             bot = yaml.safe_load(path.read_text(encoding="utf-8"))
         except yaml.YAMLError:
             continue
         if isinstance(bot, dict):
-            numbers |= {str(number): path.stem for number in bot.get("numbers") or []}
-    return numbers
+            bots[path.stem] = bot
+    return bots
 
 
 if __name__ == "__main__":
