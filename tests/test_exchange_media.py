@@ -3,21 +3,23 @@
 import hashlib
 import hmac
 import struct
+from typing import cast
 
+import av
 import numpy as np
 import pytest
+from av.audio.codeccontext import AudioCodecContext
 from livekit.protocol import models
 from livekit.protocol import rtc as pb
 from livekit.protocol import sip as sip_pb
 
-from local.exchange import rtp, stun
+from local.exchange import libopus, rtp, stun
 from local.exchange.answer import LocalSide, Slot, build_answer
-from local.exchange.decimator import Decimator
 from local.exchange.join import Join
 from local.exchange.limits import ConnectionLimit, TokenBucket
 from local.exchange.masking import masked
 from local.exchange.offer import AUDIO_LEVEL, parse_offer
-from local.exchange.opus import FRAME, OpusDecoder, OpusEncoder
+from local.exchange.opus import FRAME, FrameDecoder, new_encoder
 from local.exchange.room_audio import RoomAudio
 from local.exchange.tokens import Claims
 from local.exchange.trunks import Dialled, Telephony, identity, room_name
@@ -140,26 +142,72 @@ def test_malformed_rtp_is_nothing(data):
     assert rtp.parse(data) is None
 
 
-def test_every_opus_packet_gives_one_frame_at_once():
-    encoder, decoder = OpusEncoder(), OpusDecoder()
-    wave = (np.sin(np.arange(FRAME * 50) * 0.3) * 8000).astype(np.int16).reshape(-1, FRAME)
-    packets = [packet for frame in wave for packet in encoder.encode(frame)]
-    frames = [decoder.decode(packet) for packet in packets]
-    assert [len(f) for f in frames] == [1] * len(packets)
-    assert all(len(f[0]) == FRAME for f in frames)
-    assert np.abs(frames[-1][0].astype(int)).max() > 6000
-    decoder.decode(b"\xff" * 3)
-    decoder.decode(b"")
+@pytest.fixture(params=["libopus", "PyAV"])
+def opus_of(request, monkeypatch):
+    if request.param == "PyAV":
+        monkeypatch.setattr(libopus, "load", lambda: None)
+    return request.param
+
+
+def tone(hertz: float, amplitude: int, count: int) -> np.ndarray:
+    time = np.arange(FRAME * count) / 8000
+    wave = np.sin(2 * np.pi * hertz * time) * amplitude
+    return wave.astype(np.int16).reshape(-1, FRAME)
+
+
+def test_this_machine_has_a_libopus():
+    assert libopus.load() is not None
+
+
+def test_every_opus_packet_gives_one_frame_at_once(opus_of):
+    encoder, decoder = new_encoder(), FrameDecoder()
+    frames = [decoder.decode(encoder.encode(frame)) for frame in tone(380, 8000, 50)]
+    assert [len(f) for f in frames[1:]] == [1] * 49
+    assert len(frames[0]) == (opus_of == "libopus")
+    assert all(len(f[0]) == FRAME for f in frames[1:])
+    assert 6000 < np.abs(frames[-1][0].astype(int)).max() < 9000
+
+
+def test_undecodable_opus_packets_give_nothing_and_harm_nothing(opus_of):
+    encoder, decoder = new_encoder(), FrameDecoder()
+    packets = [encoder.encode(frame) for frame in tone(380, 8000, 10)]
+    for packet in packets[:5]:
+        decoder.decode(packet)
+    assert [decoder.decode(b""), decoder.decode(b"\xff" * 3)] == [[], []]
+    assert [len(decoder.decode(packet)) for packet in packets[5:]] == [1] * 5
 
 
 @pytest.mark.parametrize(("hertz", "kept"), [(300, True), (3000, True), (4600, False)])
-def test_decimation_keeps_the_telephone_band_and_folds_nothing_into_it(hertz, kept):
-    decimator = Decimator()
-    wave = (np.sin(2 * np.pi * hertz * np.arange(48_000) / 48_000) * 10_000).astype(np.int16)
-    out = np.concatenate([decimator.process(part) for part in wave.reshape(-1, 960)])
-    assert len(out) == 8000
-    peak = np.abs(out[200:].astype(int)).max()
-    assert 9_000 < peak < 10_500 if kept else peak < 300
+def test_wideband_opus_keeps_the_telephone_band_and_folds_nothing_into_it(opus_of, hertz, kept):
+    context = cast(AudioCodecContext, av.CodecContext.create("libopus", "w"))
+    context.bit_rate, context.format, context.layout = 64_000, "s16", "mono"
+    context.sample_rate = 48_000
+    wave = np.sin(2 * np.pi * hertz * np.arange(48_000) / 48_000) * 10_000
+    decoder, out = FrameDecoder(), []
+    for part in wave.astype(np.int16).reshape(-1, 1, 960):
+        frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
+        frame.sample_rate = 48_000
+        for packet in context.encode(frame):
+            out += decoder.decode(bytes(packet))
+    peak = np.abs(np.concatenate(out[10:]).astype(int)).max()
+    assert 9_000 < peak < 11_000 if kept else peak < 300
+
+
+@pytest.mark.parametrize(("frame_ms", "frames_each"), [(10, 0.5), (20, 1), (60, 3)])
+def test_other_packet_times_are_cut_into_frames_of_20_ms(frame_ms, frames_each):
+    context = cast(AudioCodecContext, av.CodecContext.create("libopus", "w"))
+    context.format, context.layout, context.sample_rate = "s16", "mono", 48_000
+    context.options = {"frame_duration": str(frame_ms)}
+    decoder, packets, out = FrameDecoder(), 0, []
+    for _ in range(30):
+        part = np.zeros((1, 48 * frame_ms), np.int16)
+        frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
+        frame.sample_rate = 48_000
+        for packet in context.encode(frame):
+            packets += 1
+            out += decoder.decode(bytes(packet))
+    assert len(out) == packets * frames_each
+    assert {len(frame) for frame in out} == {FRAME}
 
 
 def test_a_token_may_say_what_may_be_published():
@@ -177,10 +225,8 @@ class Listener:
         self.audio = RoomAudio(self.frames.append, 0.0)
 
     def packets(self, amplitude: int, count: int, first: int = 0) -> list[rtp.RtpPacket]:
-        encoder = OpusEncoder()
-        time = np.arange(FRAME * count)
-        wave = (np.sin(time * 0.3) * amplitude).astype(np.int16).reshape(-1, FRAME)
-        payloads = [payload for frame in wave for payload in encoder.encode(frame)]
+        encoder = new_encoder()
+        payloads = [encoder.encode(frame) for frame in tone(380, amplitude, count)]
         return [rtp.RtpPacket(False, 111, first + n, n * 960, 0, p) for n, p in enumerate(payloads)]
 
     def peak(self, last: int = 5) -> int:

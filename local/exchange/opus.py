@@ -1,61 +1,60 @@
-"""Opus of telephone legs: 20 ms of 8 kHz mono PCM to a packet and back, by PyAV."""
+"""Opus of telephone legs: 20 ms of 8 kHz mono PCM to a packet and back."""
 
-import fractions
-from typing import Any, cast
+from typing import Protocol
 
-import av
 import numpy as np
-from av.audio.codeccontext import AudioCodecContext
-from av.error import FFmpegError
 
-from local.exchange.decimator import FACTOR, Decimator
+from local.exchange import libopus
+from local.exchange.opus_pyav import PyavDecoder, PyavEncoder
 
-RATE_HZ = 8000
 FRAME = 160
 # Opus counts time in 48 kHz, whatever is inside.
 OPUS_TICKS = 960
-_BITRATE = 24_000
-_FRAME_SECS = 0.02
-# A third of the processor time of the default 10, and no difference on a telephone line.
-_COMPLEXITY = "3"
-_TIME_BASE = fractions.Fraction(1, RATE_HZ)
+BIT_RATE = 24_000
+# At this bit rate more of it makes no telephone line better, only dearer.
+COMPLEXITY = 0
 
 
-class OpusEncoder:
-    """Encodes frames of 160 samples; low delay, constant bit rate."""
+class Encoder(Protocol):
+    """What makes packets."""
 
-    def __init__(self):
-        context = cast(AudioCodecContext, av.CodecContext.create("libopus", "w"))
-        context.bit_rate = _BITRATE
-        context.format = "s16"
-        context.layout = "mono"
-        context.sample_rate = RATE_HZ
-        context.time_base = _TIME_BASE
-        context.options = {
-            "application": "lowdelay",
-            "frame_duration": f"{_FRAME_SECS * 1000:g}",
-            "vbr": "off",
-            "compression_level": _COMPLEXITY,
-        }
-        self._context = context
-
-    def encode(self, pcm: np.ndarray) -> list[bytes]:
-        """Encode int16 samples; returns the packets that are complete."""
-        frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
-        # Without a time of its own: the encoder counts samples, and PyAV needs no fractions.
-        frame.sample_rate = RATE_HZ
-        return [bytes(packet) for packet in self._context.encode(frame)]
+    def encode(self, pcm: np.ndarray) -> bytes:
+        """Encode 20 ms, int16[160], to one packet."""
+        ...
 
 
-class OpusDecoder:
+class Decoder(Protocol):
+    """What reads packets."""
+
+    def decode(self, payload: bytes) -> np.ndarray:
+        """Decode one packet, never empty, to int16 at 8 kHz; an undecodable one gives none."""
+        ...
+
+
+def new_encoder() -> Encoder:
+    """Make an encoder: low delay, constant bit rate."""
+    if library := libopus.load():
+        return libopus.LibopusEncoder(library, bit_rate=BIT_RATE, complexity=COMPLEXITY)
+    return PyavEncoder(bit_rate=BIT_RATE, complexity=COMPLEXITY)
+
+
+def new_decoder() -> Decoder:
+    """Make a decoder."""
+    if library := libopus.load():
+        return libopus.LibopusDecoder(library)
+    return PyavDecoder()
+
+
+class FrameDecoder:
     """Decodes packets of any Opus stream to whole frames of 160 samples at 8 kHz."""
 
-    def __init__(self):
-        context = cast(AudioCodecContext, av.CodecContext.create("libopus", "r"))
-        context.layout = "mono"
-        context.sample_rate = FACTOR * RATE_HZ
-        self._context = context
-        self._decimator = Decimator()
+    def __init__(self, decoder: Decoder | None = None):
+        """Begin a stream.
+
+        Args:
+            decoder: What reads the packets; a new one when left out.
+        """
+        self._decoder = decoder or new_decoder()
         self._rest = np.zeros(0, np.int16)
 
     def decode(self, payload: bytes) -> list[np.ndarray]:
@@ -63,15 +62,13 @@ class OpusDecoder:
 
         A packet of 20 ms gives one frame at once; shorter ones are put together.
         """
-        try:
-            decoded = self._context.decode(av.Packet(payload))
-        except FFmpegError:
+        # An empty packet means a loss to libopus and the end of the stream to libav.
+        if not payload:
             return []
-        frames: list[np.ndarray] = []
-        for frame in decoded:
-            samples = np.frombuffer(cast(Any, frame.planes[0]), np.int16, frame.samples)
-            pcm = np.concatenate([self._rest, self._decimator.process(samples)])
-            whole = len(pcm) // FRAME * FRAME
-            self._rest = pcm[whole:]
-            frames += list(pcm[:whole].reshape(-1, FRAME))
-        return frames
+        pcm = self._decoder.decode(payload)
+        if len(pcm) == FRAME and not len(self._rest):
+            return [pcm]
+        pcm = np.concatenate([self._rest, pcm])
+        whole = len(pcm) // FRAME * FRAME
+        self._rest = pcm[whole:]
+        return list(pcm[:whole].reshape(-1, FRAME))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from livekit.protocol import models
 
-from local.exchange.opus import OPUS_TICKS, OpusEncoder
+from local.exchange.opus import OPUS_TICKS, new_encoder
 from local.exchange.participant import Info, Participant
 from local.exchange.room import Room
 from local.exchange.rtp import SILENT, RtpPacket
@@ -51,7 +51,7 @@ class PhoneParticipant(Participant):
         self.on_removed: Callable[[], None] = lambda: None
         info = audio_track_info("audio", name=identity, source=models.MICROPHONE, mid="0")
         self._track = Track(self, info)
-        self._encoder = OpusEncoder()
+        self._encoder = new_encoder()
         self._sequence, self._timestamp = secrets.randbits(15), secrets.randbits(31)
 
     def enter(self, *, listening: bool = True) -> None:
@@ -77,13 +77,12 @@ class PhoneParticipant(Participant):
 
     def push(self, pcm: np.ndarray) -> None:
         """Send 20 ms of the line to the room: int16[160] at 8 kHz."""
-        level = _level(pcm)
-        for payload in self._encoder.encode(pcm):
-            self._sequence = (self._sequence + 1) & 0xFFFF
-            self._timestamp = (self._timestamp + OPUS_TICKS) & 0xFFFFFFFF
-            self._track.on_packet(
-                RtpPacket(False, _OPUS_PT, self._sequence, self._timestamp, 0, payload, level)
-            )
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self._timestamp = (self._timestamp + OPUS_TICKS) & 0xFFFFFFFF
+        payload = self._encoder.encode(pcm)
+        self._track.on_packet(
+            RtpPacket(False, _OPUS_PT, self._sequence, self._timestamp, 0, payload, _level(pcm))
+        )
 
     def press(self, digit: str) -> None:
         """Tell the room that the phone sent a digit; other phones in it hear it too."""
@@ -128,7 +127,8 @@ class PhoneParticipant(Participant):
 
 def _level(pcm: np.ndarray) -> int:
     """Loudness in -dBov, from every fourth sample: enough to tell speech from silence."""
-    peak = int(np.abs(pcm[::4].astype(np.int32)).max())
+    samples = pcm[::4].tolist()
+    peak = max(max(samples), -min(samples))
     if peak < _QUIET_PEAK:
         return SILENT
     return max(0, int(-6.02 * (peak.bit_length() - 15)))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from local.exchange.opus import FRAME, OpusDecoder
+from local.exchange.opus import FRAME, FrameDecoder
 from local.exchange.rtp import RtpPacket
 from local.sip.concealment import Concealer
 
@@ -24,7 +24,7 @@ class _Voice:
     """One track on its way to the phone."""
 
     def __init__(self):
-        self.decoder, self.concealer = OpusDecoder(), Concealer()
+        self.decoder, self.concealer = FrameDecoder(), Concealer()
         self.sequence: int | None = None
         self.heard_at = 0.0
         self.queue: deque[np.ndarray] = deque(maxlen=_MAX_QUEUED)
