@@ -123,6 +123,25 @@ class KeyMeaning(_Keys):
         return self
 
 
+class Voicemail(_Keys):
+    """What to do when a machine answers a call that the bot places.
+
+    Parameters:
+        policy: ``leave_message`` after the beep, ``hang_up``, or ``retry``: hang up, and say in the
+            record when to try again.
+        message: What is left; ``{{ name }}`` as in the greeting.
+    """
+
+    policy: Literal["leave_message", "hang_up", "retry"]
+    message: str = ""
+
+    @model_validator(mode="after")
+    def _has_what_it_leaves(self) -> "Voicemail":
+        if (self.policy == "leave_message") != bool(self.message.strip()):
+            raise ValueError("message goes with the policy leave_message, and only with it")
+        return self
+
+
 class Limits(_Keys):
     """Where a call ends by itself.
 
@@ -170,6 +189,8 @@ class BotConfig(_Keys):
         turns: When the caller's turn is over.
         interruptions: What speaking over the bot does.
         idle: What happens to a caller who says nothing.
+        voicemail: What to do when a machine answers a call that the bot places; None takes whoever
+            answers for a person.
         escalation: When and to whom the bot hands a caller over; None: never by itself.
         keys: What single keys of the caller's phone do.
         limits: Where a call ends by itself.
@@ -190,6 +211,7 @@ class BotConfig(_Keys):
     turns: Turns = Turns()
     interruptions: Interruptions = Interruptions()
     idle: Idle = Idle()
+    voicemail: Voicemail | None = None
     escalation: Escalation | None = None
     keys: dict[Key, KeyMeaning] = Field(default_factory=dict)
     limits: Limits = Limits()

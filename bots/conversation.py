@@ -17,6 +17,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.transports.base_transport import BaseTransport
 from pipecat.workers.runner import WorkerRunner
 
+from bots.answering_machine import AnsweringMachine
 from bots.bot import Bot
 from bots.ending import Ending, EndingGate, outcome_of
 from bots.escalation import ready_globals
@@ -70,6 +71,7 @@ class Conversation:
         self.bot = bot
         self.sentences = sentences_for(bot.config.language)
         self.silence = SilenceWatch(bot, call, gate, self.sentences, log)
+        self._machine = AnsweringMachine.expected(bot, call, gate, log)
         self._gate = gate
         self._call = call
         self._now = now
@@ -88,6 +90,7 @@ class Conversation:
             observers=[
                 *observers,
                 *self.silence.observers,
+                *([self._machine.judge] if self._machine else []),
                 FirstTokenWatch(self._on_silence),
             ],
             taps=taps,
@@ -107,6 +110,7 @@ class Conversation:
             ),
             keypad=self.keypad,
             caller_gate=self.caller_gate,
+            machine=self._machine,
         )
         self.worker = self.pipeline.worker
         self.speaker = Speaker(bot, self.worker, phrases)
@@ -130,14 +134,21 @@ class Conversation:
         self._watch.answered = True
         if self.bot.flow:
             await self._enter_flow(self.bot.flow)
-        if self._greeting:
-            await self.worker.queue_frame(self._greeting)
+        greet = self._greet if self._greeting else None
+        if self._machine:
+            self._machine.start(self.worker, self.speaker, self.caller_gate, self.idle, greet)
+        elif greet:
+            await greet()
         self.silence.start(self.speaker)
 
     @property
     def idle(self) -> IdleWatch:
         """Counts the caller's silence; suspend it where the caller waits on purpose."""
         return self.silence.idle
+
+    async def _greet(self) -> None:
+        assert self._greeting
+        await self.worker.queue_frame(self._greeting)
 
     async def warn(self) -> None:
         """Say that the call will reach its longest duration soon."""

@@ -37,8 +37,14 @@ class Dialling:
     @property
     def info(self) -> CallInfo:
         """Whom the bot calls, before they are in the room."""
-        number = self._order.number
-        return CallInfo(self._job.caller, number, number, trunk_id=self._order.trunk_id)
+        order = self._order
+        return CallInfo(
+            self._job.caller,
+            order.number,
+            order.number,
+            trunk_id=order.trunk_id,
+            attempt=order.attempt,
+        )
 
     def note_status(self, status: str) -> None:
         """Take ``sip.callStatus`` of the phone."""

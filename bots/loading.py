@@ -83,9 +83,7 @@ class BotLoader:
         prompt = self._prompt(path, config)
         flow = self._flow(config.flow, path) if config.flow else None
         self._check_name(path, config)
-        for key, message, remedy in problems_of(
-            config.greeting, prompt, config.variables, config.numbers
-        ):
+        for key, message, remedy in problems_of(config, prompt):
             self._add(path, key, message, remedy)
         self._check_services(path, config, code)
         self._problems += escalation_problems(path, config, self._desks)

@@ -15,7 +15,7 @@ from pipecat.workers.runner import WorkerRunner
 from bots.bot import Bot, Bots
 from bots.escalation import transfer_phrases
 from bots.sentences import sentences_for
-from bots.variables import greeting_of_all
+from bots.variables import said_in_all
 from services.phrases import PhraseStore
 from services.providers import Providers
 
@@ -33,8 +33,7 @@ class PhraseError(Exception):
 
 def phrases_of(bot: Bot) -> Iterator[str]:
     """What is kept for a bot."""
-    if greeting := greeting_of_all(bot):
-        yield greeting
+    yield from said_in_all(bot)
     yield from bot.config.idle.reprompts or ()
     yield from (meaning.say for meaning in bot.config.keys.values() if meaning.say)
     yield from sentences_for(bot.config.language)

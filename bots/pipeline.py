@@ -14,6 +14,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.transports.base_transport import BaseTransport
 
+from bots.answering_machine import AnsweringMachine
 from bots.bot import Bot
 from bots.bot_services import build_services
 from bots.phrase_processor import PhraseProcessor
@@ -65,6 +66,7 @@ def build_pipeline(
     app_resources: object = None,
     keypad: Keypad | None = None,
     caller_gate: CallerGate | None = None,
+    machine: AnsweringMachine | None = None,
 ) -> CallPipeline:
     """Build the pipeline of one call; nothing connects before it runs.
 
@@ -80,6 +82,7 @@ def build_pipeline(
         app_resources: Reaches every tool.
         keypad: Takes the caller's keys; None makes one without a menu.
         caller_gate: Keeps the caller from the bot while they wait for a person.
+        machine: Finds out whether a person answered; None takes whoever did for one.
     """
     keypad = keypad or Keypad()
     if not bot.talks:
@@ -95,7 +98,9 @@ def build_pipeline(
         keypad,
         *([caller_gate] if caller_gate else []),
         services.stt,
+        *([machine.behind_stt(services.llm)] if machine else []),
         pair.user(),
+        *([machine.judge.gate] if machine else []),
         services.llm,
         HushProcessor(),
         services.tts,

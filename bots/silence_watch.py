@@ -48,7 +48,7 @@ class SilenceWatch:
         self._reprompts = sentences.still_there if keys.reprompts is None else keys.reprompts
         self._gate, self._sentences, self._log = gate, sentences, log
         self._speaker: Speaker | None = None
-        if call.call_id:
+        if call.call_id or call.trunk_id:
             self._watch_holds()
         if bot.talks:
             self._watch_ears()

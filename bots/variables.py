@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bots.bot import Bot
+    from bots.config import BotConfig
 
 ALWAYS = frozenset({"today", "caller", "dialled"})
 """What flows may say of every call."""
@@ -67,28 +68,32 @@ def filled(bot: "Bot", given: Mapping[str, str]) -> "Bot":
         raise MissingVariableError(bot.name, missing)
     if not declared:
         return bot
-    greeting = rendered(bot.config.greeting, values)
+    said: dict[str, object] = {"greeting": rendered(bot.config.greeting, values)}
+    if voicemail := bot.config.voicemail:
+        message = rendered(voicemail.message, values)
+        said["voicemail"] = voicemail.model_copy(update={"message": message})
     return replace(
         bot,
-        config=bot.config.model_copy(update={"greeting": greeting}),
+        config=bot.config.model_copy(update=said),
         prompt=rendered(bot.prompt, values),
         variables=values,
     )
 
 
-def greeting_of_all(bot: "Bot") -> str:
-    """The greeting that every call of a bot has; "" if it is another one each time."""
-    greeting, values = bot.config.greeting, bot.config.variables
-    if any(values.get(name) is None for name in placeholders(greeting)):
-        return ""
-    return rendered(greeting, {name: value or "" for name, value in values.items()})
+def said_in_all(bot: "Bot") -> Iterator[str]:
+    """Greeting and message, as far as every call of a bot has the same."""
+    voicemail, values = bot.config.voicemail, bot.config.variables
+    for text in (bot.config.greeting, voicemail.message if voicemail else ""):
+        if text and all(values.get(name) is not None for name in placeholders(text)):
+            yield rendered(text, {name: value or "" for name, value in values.items()})
 
 
-def problems_of(
-    greeting: str, prompt: str, variables: Mapping[str, str | None], numbers: tuple[str, ...]
-) -> Iterator[tuple[str, str, str]]:
+def problems_of(config: "BotConfig", prompt: str) -> Iterator[tuple[str, str, str]]:
     """What is wrong with a bot's variables: key, problem, remedy."""
-    for key, text in (("greeting", greeting), ("prompt", prompt)):
+    variables, numbers = config.variables, config.numbers
+    message = config.voicemail.message if config.voicemail else ""
+    texts = {"greeting": config.greeting, "prompt": prompt, "voicemail.message": message}
+    for key, text in texts.items():
         for name in dict.fromkeys(placeholders(text)):
             if name not in variables:
                 known = ", ".join(variables) or "none"

@@ -37,7 +37,8 @@ class FarEnd(BaseModel):
         by: What told: words, the beep, or silence.
         at_secs: When it was clear, since the call began.
         beep_at_secs: End of the machine's beep; None if none was heard.
-        message_secs: Length of the message that was left; None if none was.
+        message_left: Whether the message was played, whole.
+        retry_after_secs: When another attempt is worth while; None: it is not, or not asked for.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,7 +47,8 @@ class FarEnd(BaseModel):
     by: Literal["words", "beep", "silence"]
     at_secs: float
     beep_at_secs: float | None = None
-    message_secs: float | None = None
+    message_left: bool = False
+    retry_after_secs: int | None = None
 
 
 class FarEndFold:
@@ -68,11 +70,16 @@ class FarEndFold:
             case CallerReminded():
                 self._reminders += 1
             case FarEndJudged():
-                self._far_end = {"verdict": event.verdict, "by": event.by, "at_secs": event.t}
+                self._far_end = {
+                    "verdict": event.verdict,
+                    "by": event.by,
+                    "at_secs": event.t,
+                    "retry_after_secs": event.retry_after_secs,
+                }
             case BeepHeard():
                 self._beep_at_secs = event.t
             case MessageLeft():
-                self._far_end["message_secs"] = event.secs
+                self._far_end["message_left"] = True
 
     def fields(self) -> dict[str, Any]:
         """What the record holds."""

@@ -39,11 +39,13 @@ class FarEndJudged(Event):
     Parameters:
         verdict: Person or answering machine.
         by: The words that were said, the machine's beep, or silence.
+        retry_after_secs: When another attempt is worth while; None: it is not, or not asked for.
     """
 
     type: Literal["far_end_judged"] = "far_end_judged"
     verdict: Literal["person", "machine"]
     by: Literal["words", "beep", "silence"]
+    retry_after_secs: int | None = None
 
 
 class BeepHeard(Event):
@@ -58,4 +60,3 @@ class MessageLeft(Event):
     """The message was played to a machine, whole."""
 
     type: Literal["message_left"] = "message_left"
-    secs: float

@@ -81,7 +81,7 @@ def test_a_misspelt_key_names_the_right_one(tmp_path):
         ("interruptions: {mode: loud}", "interruptions.mode", "'two_step' or 'vad'"),
         ("interruptions: {blip_ms: fast}", "interruptions.blip_ms", "valid integer"),
         ("recording: {consent: announce}", "recording.consent", "is not one of keep"),
-        ("idle: {after_secs: 8}", "idle", "is not one of"),
+        ("temper: calm", "temper", "is not one of"),
         ("flow: nowhere", "flow", "'nowhere' is not one of"),
     ],
 )

@@ -9,7 +9,7 @@ from bots.bot import Bot
 from bots.config import BotConfig, Tts
 from bots.loading import load_bots
 from bots.phrases import phrases_of
-from bots.variables import MissingVariableError, filled, greeting_of_all, placeholders, rendered
+from bots.variables import MissingVariableError, filled, placeholders, rendered, said_in_all
 
 CONFIG = BotConfig(
     name="reminder",
@@ -52,12 +52,12 @@ def test_value_that_looks_like_a_variable_is_not_filled_again():
 
 
 def test_only_a_greeting_that_is_the_same_in_every_call_is_kept_as_audio():
-    assert greeting_of_all(BOT) == ""
+    assert list(said_in_all(BOT)) == []
     assert all("{{" not in phrase for phrase in phrases_of(BOT))
     defaults = CONFIG.model_copy(update={"variables": {"name": "there", "what": "a parcel"}})
     same = replace(BOT, config=defaults)
-    assert greeting_of_all(same) == "Hello there, this is about a parcel."
-    assert greeting_of_all(same) in list(phrases_of(same))
+    assert list(said_in_all(same)) == ["Hello there, this is about a parcel."]
+    assert "Hello there, this is about a parcel." in list(phrases_of(same))
 
 
 YAML = """

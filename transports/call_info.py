@@ -18,6 +18,7 @@ class CallInfo:
         call_id: LiveKit's id of the SIP call (``sip.callID``).
         trunk_id: The trunk that took the call (``sip.trunkID``).
         status: ``ringing``, ``active``, ``hangup``, ``dialing`` … (``sip.callStatus``).
+        attempt: 1, 2, 3 … of a call that we place; 0 for one that came in.
         attributes: All attributes of the participant, headers mapped by the trunk included.
     """
 
@@ -27,6 +28,7 @@ class CallInfo:
     call_id: str = ""
     trunk_id: str = ""
     status: str = ""
+    attempt: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod

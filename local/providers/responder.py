@@ -9,6 +9,7 @@ from typing import Any
 from loguru import logger
 
 from local.providers.call_summary import summary_of, wants_summary
+from local.providers.classifying import classified, is_classification
 from local.providers.dialogue import Dialogue
 from local.providers.message_history import History, read_history
 from local.providers.openai_messages import Answer
@@ -60,6 +61,8 @@ class Responder:
     def answer(self, conversation: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Answer:
         """What to say, or which tool to call, next."""
         self._refresh()
+        if is_classification(conversation):
+            return Answer(classified(conversation))
         if wants_summary(conversation):
             return Answer(summary_of(conversation))
         history = read_history(conversation, self._today())
