@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_local(commands)
     _add_serving(commands)
+    _add_calling(commands)
     _add_reading(commands)
     _add_bots(commands)
     return parser
@@ -94,6 +95,33 @@ def _add_serving(commands) -> None:
     )
     provision.add_argument("--json", action="store_true", help="as JSON")
     provision.set_defaults(run=_provision)
+
+
+def _add_calling(commands) -> None:
+    call = commands.add_parser(
+        "call",
+        help="let a bot call a telephone, and follow the call",
+        description="Places a call by the running server and follows it to its end. Exit status: "
+        "0 answered, 1 failed or not placed, 3 busy, 4 no answer, 5 rejected, 6 invalid number, "
+        "7 voicemail, 130 hung up. Ctrl-C hangs up politely, a second one at once.",
+    )
+    call.add_argument("number", help="whom to call: +, country code and number")
+    call.add_argument("--bot", required=True, help="who calls: name of a file in bots/")
+    call.add_argument(
+        "--var",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what the bot's {{ NAME }} stands for; may be repeated",
+    )
+    call.add_argument("--metadata", help="text or JSON to find in the record")
+    call.add_argument("--trunk", help="LiveKit's outbound trunk, by name or id")
+    call.add_argument("--caller-id", metavar="NUMBER", help="number to show, one of the trunk's")
+    call.add_argument("--ring-secs", type=float, metavar="SECS", help="how long it may ring (30)")
+    call.add_argument("--idempotency-key", metavar="KEY", help="repeated, it is the same call")
+    call.add_argument("--detach", action="store_true", help="print the call's id and leave")
+    call.add_argument("--json", action="store_true", help="print the record as JSON at the end")
+    call.set_defaults(run=_call)
 
 
 def _add_reading(commands) -> None:
@@ -146,6 +174,12 @@ def _provision(options: argparse.Namespace, _: list[str]) -> int:
 
     files = options.file or [Path("docker/telephony.yaml")]
     return provision(files, dry_run=options.dry_run, prune=options.prune, as_json=options.json)
+
+
+def _call(options: argparse.Namespace, _: list[str]) -> int:
+    from server.call_command import call_number
+
+    return call_number(options)
 
 
 def _calls(options: argparse.Namespace, _: list[str]) -> int:

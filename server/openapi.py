@@ -9,7 +9,9 @@ from pydantic.json_schema import models_json_schema
 from records.call_record import CallRecord
 from records.events import EVENT
 from server.api_calls import MAX_LIMIT
+from server.openapi_placing import PLACE_CALL
 from server.openapi_web import WEB_PATHS
+from server.placing_request import CallRequest
 
 _REF = "#/components/schemas/{model}"
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -104,6 +106,7 @@ def _paths() -> dict[str, Any]:
             )
         },
         "/calls": {
+            "post": PLACE_CALL,
             "get": _operation(
                 "Calls, newest first; `outcome` is null while a call runs",
                 {"200": _json("One page", calls), "400": _problem("A parameter is wrong")},
@@ -113,7 +116,7 @@ def _paths() -> dict[str, Any]:
                     ),
                     _query("before", {"type": "string"}, "`next_before` of the page before"),
                 ],
-            )
+            ),
         },
         "/calls/{id}": {
             "parameters": [_ID],
@@ -179,9 +182,13 @@ def _schemas() -> dict[str, Any]:
     _, record = models_json_schema([(CallRecord, "serialization")], ref_template=_REF)
     event = TypeAdapter(EVENT._type).json_schema(ref_template=_REF, mode="serialization")
     schemas = {**event.pop("$defs", {}), **record.get("$defs", {}), "Event": event}
-    schemas["Problem"] = _object(
-        type={"type": "string"}, title={"type": "string"}, status={"type": "integer"}
-    )
+    schemas["CallRequest"] = CallRequest.model_json_schema(ref_template=_REF)
+    problem = _object(type={"type": "string"}, title={"type": "string"}, status={"type": "integer"})
+    problem["properties"] |= {
+        "code": {"type": "string"},
+        "retry_after_secs": {"type": "integer"},
+    }
+    schemas["Problem"] = problem
     return schemas
 
 

@@ -26,9 +26,12 @@ from records.wav import StereoWavWriter
 from server.address_limit import AddressLimit
 from server.api import Api
 from server.known_bots import KnownBots
+from server.limits import CallPolicy
 from server.live_events import BACKLOG, LiveEvents
 from server.livekit_access import LiveKitAccess
 from server.metrics import Metrics
+from server.placing import Placing
+from server.placing_routes import PlacingRoutes
 from server.web_calls import WebCalls
 from server.web_origins import WebOrigins
 from server.web_page import WebPage
@@ -76,13 +79,18 @@ class House:
             live=self.live,
             metrics=self.metrics,
             why_not_ready=lambda: self.not_ready,
-            more_routes=WebRoutes(
-                WebPage([]),
-                WebCalls(self.calls, lambda: None),
-                KnownBots(),
-                origins=WebOrigins([]),
-                limit=AddressLimit(1),
-            ).routes(),
+            more_routes=[
+                *PlacingRoutes(
+                    Placing(self.calls, store, KnownBots(), CallPolicy(), lambda: None)
+                ).routes(),
+                *WebRoutes(
+                    WebPage([]),
+                    WebCalls(self.calls, lambda: None),
+                    KnownBots(),
+                    origins=WebOrigins([]),
+                    limit=AddressLimit(1),
+                ).routes(),
+            ],
         )
         self.client: TestClient
 
@@ -200,7 +208,7 @@ async def test_what_is_not_there_is_a_problem(house, path):
 
 
 async def test_a_wrong_method_is_a_problem(house):
-    answer = await house.client.post("/calls", headers=KEY)
+    answer = await house.client.put("/calls", headers=KEY)
     assert answer.status == 405 and answer.content_type == "application/problem+json"
 
 

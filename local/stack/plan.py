@@ -109,6 +109,9 @@ def child_environments(
         "SWITCHBOARD_API_PORT": str(ports.api),
         "SWITCHBOARD_API_KEY": api_key,
         "SWITCHBOARD_DATA": str(data_dir),
+        # The phones of this machine, as often as one likes.
+        "SWITCHBOARD_CALL_ALLOWED": environ.get("SWITCHBOARD_CALL_ALLOWED") or "+1555*",
+        "SWITCHBOARD_CALLS_PER_NUMBER": environ.get("SWITCHBOARD_CALLS_PER_NUMBER") or "0",
     }
     upstream = {name: environ[name] for name in (_UPSTREAM_KEY,) if name in environ}
     desk = [phone for phone in phones if phone["number"] in DESK_NUMBERS]
