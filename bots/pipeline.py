@@ -20,6 +20,7 @@ from bots.bot_services import build_services
 from bots.phrase_processor import PhraseProcessor
 from bots.phrases import RATE_HZ
 from bots.turn_taking import turn_taking
+from processors.caller_audio_end import CallerAudioEnd
 from processors.caller_gate import CallerGate
 from processors.hush import HushProcessor
 from processors.keypad import Keypad
@@ -100,6 +101,7 @@ def build_pipeline(
         services.stt,
         *([machine.behind_stt(services.llm)] if machine else []),
         pair.user(),
+        CallerAudioEnd(),
         *([machine.judge.gate] if machine else []),
         services.llm,
         HushProcessor(),
