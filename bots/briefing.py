@@ -11,9 +11,10 @@ from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.services.llm_service import LLMService
 
 from bots.bot import Bot
-from bots.desk_words import DeskWords, desk_words
+from bots.desk_words import DeskWords, desk_words, intro_of
 from bots.desks import Desk
 from bots.phrases import RATE_HZ, PhraseError, synthesised, trimmed
+from services.phrases import PhraseStore
 from services.providers import ProviderError, Providers
 
 SUMMARY_SECS = 4.0
@@ -26,9 +27,25 @@ PAUSE_SECS = 0.25
 class Briefing:
     """Prepares the words for one desk while it still rings."""
 
-    def __init__(self, bot: Bot, desk: Desk, providers: Providers, llm: LLMService | None):
-        """Initialize; nothing is asked yet."""
-        self._bot, self._desk, self._providers, self._llm = bot, desk, providers, llm
+    def __init__(
+        self,
+        bot: Bot,
+        desk: Desk,
+        providers: Providers,
+        phrases: PhraseStore,
+        llm: LLMService | None,
+    ):
+        """Initialize; nothing is asked yet.
+
+        Args:
+            bot: Whose voice it is.
+            desk: Who is told.
+            providers: Makes the voice.
+            phrases: Sentences that need no synthesis.
+            llm: Sums up; None leaves it to the last words.
+        """
+        self._bot, self._desk, self._providers = bot, desk, providers
+        self._phrases, self._llm = phrases, llm
         self.language = desk.language or bot.config.language
         self.words: DeskWords = desk_words(self.language)
 
@@ -48,12 +65,15 @@ class Briefing:
         finally:
             asking.cancel()
 
-    def intro(self, caller: str) -> str:
-        """What is said first: who speaks, for whom, and who calls."""
+    @property
+    def intro(self) -> str:
+        """What is said first: who speaks, and for whom."""
+        return intro_of(self._bot.name, self._desk, self.words)
+
+    def number(self, caller: str) -> str:
+        """From which number the caller calls."""
         words = self.words
-        number = words.number.format(number=digit_by_digit(caller)) if caller else words.hidden
-        intro = words.intro.format(bot=self._bot.name.replace("_", " "), desk=self._desk.title)
-        return f"{intro} {number}"
+        return words.number.format(number=digit_by_digit(caller)) if caller else words.hidden
 
     async def sound(self, text: str, rate_hz: int) -> bytes:
         """A text in the bot's voice: 16-bit mono PCM at ``rate_hz``.
@@ -63,6 +83,8 @@ class Briefing:
         """
         tts = self._bot.config.tts
         assert tts is not None
+        if kept := await self._phrases.get(tts.use, tts.voice or "", text, RATE_HZ):
+            return resampled(kept, RATE_HZ, rate_hz)
         try:
             service = self._providers.tts(tts.use, voice=tts.voice, language=self.language)
         except ProviderError as error:

@@ -82,10 +82,10 @@ class DeskTalk:
         """Begin to write the summary and, for a person who is told, to speak it."""
         self._summary = asyncio.create_task(self._briefing.summary(messages, reason))
         if briefed:
-            words = self._briefing.words
-            texts = (self._briefing.intro(caller), words.question, words.again)
-            intro, question, again = (asyncio.create_task(self._sound(text)) for text in texts)
-            self._sounds = [intro, asyncio.create_task(self._told()), question, again]
+            told, words = self._briefing, self._briefing.words
+            texts = (told.intro, told.number(caller), words.question, words.again)
+            spoken = [asyncio.create_task(self._sound(text)) for text in texts]
+            self._sounds = [*spoken[:2], asyncio.create_task(self._told()), *spoken[2:]]
 
     async def headers(self) -> Mapping[str, str]:
         """What goes with a phone that is sent on: the call's id and its summary."""
@@ -124,11 +124,11 @@ class DeskTalk:
             self._tell(Heard("machine"))
             return
         self._asked_at = self._now()
-        await self._say(self._sounds[:3])
+        await self._say(self._sounds[:4])
 
     async def ask_again(self) -> None:
         """Repeat the question; ends in ``Asked``."""
-        await self._say(self._sounds[3:])
+        await self._say(self._sounds[4:])
 
     async def hang_up(self) -> None:
         """End the person's leg and stop listening."""

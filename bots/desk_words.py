@@ -146,18 +146,26 @@ def desk_words(language: str) -> DeskWords:
     return GERMAN_DESK if language.lower().startswith("de") else ENGLISH_DESK
 
 
+def intro_of(bot: str, desk: Desk, words: DeskWords) -> str:
+    """Who speaks to the person, and for whom."""
+    return words.intro.format(bot=bot.replace("_", " "), desk=desk.title)
+
+
 def offer_of(tools: Collection[str]) -> str:
     """The key of ``CallerWords.offers`` for what a bot can do."""
     can = [name for name in ("take_message", "schedule_callback") if name in tools]
     return "both" if len(can) == 2 else (can[0] if can else "neither")
 
 
-def kept_phrases(language: str, desks: Sequence[Desk]) -> Iterator[str]:
-    """What a bot that may transfer says to callers word for word, to be kept as audio."""
+def kept_phrases(bot: str, language: str, desks: Sequence[Desk]) -> Iterator[str]:
+    """What a bot that may transfer says word for word, to be kept as audio."""
     words = caller_words(language)
     for desk in desks:
         yield words.announce.format(desk=desk.title)
         if desk.after_hours:
             yield desk.after_hours.say
+        if desk.language in (None, language):
+            told = desk_words(language)
+            yield from (intro_of(bot, desk, told), told.question, told.again)
     yield words.waiting
     yield words.back

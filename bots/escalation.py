@@ -45,4 +45,4 @@ def transfer_phrases(bot: Bot, desks: Desks) -> Iterator[str]:
     names = bot.config.escalation.to if bot.config.escalation else ()
     if names or "transfer_to_human" in bot.tools:
         wanted = [desk for desk in desks.by_name.values() if not names or desk.name in names]
-        yield from kept_phrases(bot.config.language, wanted)
+        yield from kept_phrases(bot.name, bot.config.language, wanted)

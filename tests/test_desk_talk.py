@@ -13,7 +13,7 @@ from bots.desk_talk import DeskTalk
 from bots.desks import Desk
 from bots.phrases import PhraseError
 from tests.fakes_room import until
-from tests.fakes_session import FakeProviders, FakeSTT, tone
+from tests.fakes_session import FakeProviders, FakeSTT, KeptPhrases, tone
 from transports.leg import LegResult, OutboundTrunk
 from transports.transfer_steps import Asked, Broke, CalledBack, Heard, HumanLeft
 
@@ -72,8 +72,10 @@ class FakeBriefing:
     async def summary(self, messages: Any, reason: str) -> str:
         return f"summary of {reason}"
 
-    def intro(self, caller: str) -> str:
-        return f"{caller} calls"
+    intro = "intro"
+
+    def number(self, caller: str) -> str:
+        return caller
 
     async def sound(self, text: str, rate_hz: int) -> bytes:
         if self.fails:
@@ -136,7 +138,7 @@ async def test_somebody_silent_is_told_and_asked(desk: Talk):
     began = time.monotonic()
     await desk.talk.brief()
     assert 1.0 < time.monotonic() - began < 4
-    assert desk.line.played == [b"+15550123 calls", b"summary of a person", b"question"]
+    assert desk.line.played == [b"intro", b"+15550123", b"summary of a person", b"question"]
     assert desk.events == [Asked()]
     await desk.talk.ask_again()
     assert desk.line.played[-1] == b"again" and desk.events[-1] == Asked()
@@ -201,7 +203,9 @@ async def test_a_voice_that_fails_breaks_the_transfer_instead_of_keeping_silent(
 
 
 def real_briefing(*replies: Any) -> Briefing:
-    config = SimpleNamespace(language="en-US", llm="openai/x", tts=SimpleNamespace(use="x/y"))
+    config = SimpleNamespace(
+        language="en-US", llm="openai/x", tts=SimpleNamespace(use="x/y", voice=None)
+    )
     bot = SimpleNamespace(name="front_bot", config=config)
     llm = FakeProviders().llm("x") if replies else None
 
@@ -212,7 +216,7 @@ def real_briefing(*replies: Any) -> Briefing:
 
     if llm:
         llm.run_inference = answer  # type: ignore[method-assign]
-    return Briefing(bot, DESK, FakeProviders(), llm)  # type: ignore[arg-type]
+    return Briefing(bot, DESK, FakeProviders(), KeptPhrases("unused"), llm)  # type: ignore[arg-type]
 
 
 async def test_the_model_sums_up_and_is_not_waited_for_when_it_fails():
@@ -223,12 +227,17 @@ async def test_the_model_sums_up_and_is_not_waited_for_when_it_fails():
     assert await real_briefing().summary([], "") == ""
 
 
-async def test_what_is_told_begins_with_who_calls():
+async def test_what_is_told_begins_with_who_speaks_and_who_calls():
     briefing = real_briefing()
-    intro = briefing.intro("+15550123")
-    assert intro.startswith("Hello, this is the automated front bot with a caller for the desk.")
-    assert intro.endswith("They call from 1, 5 5 5, 0 1 2 3.")
-    assert "hidden" in briefing.intro("")
+    assert briefing.intro == "Hello, this is the automated front bot with a caller for the desk."
+    assert briefing.number("+15550123") == "They call from 1, 5 5 5, 0 1 2 3."
+    assert "hidden" in briefing.number("")
+
+
+async def test_what_is_kept_needs_no_voice():
+    briefing = real_briefing()
+    kept = await briefing.sound("Hello.", 16000)
+    assert len(kept) == (0.05 + 0.25) * 16000 * 2
 
 
 def test_numbers_are_read_in_groups_and_headers_stay_on_one_line():

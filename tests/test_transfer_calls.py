@@ -6,7 +6,9 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -14,7 +16,9 @@ from local.callers.phone import Phone
 from local.callers.phrases import heard
 from local.sip.call import SipCall
 from local.sip.endpoint import SipEndpoint
+from local.sip.message import Request
 from tests.desk import FIRST, SECOND, desk_phone
+from tests.fakes_baresip import Foreign, closed, loudness, pitch, pump, within
 from tests.line import RECEPTIONIST, Line, open_line
 
 in_module = pytest.mark.asyncio(loop_scope="module")
@@ -24,6 +28,7 @@ COLD = "+15550102"
 PERSON = "Hello, can I talk to a human please?"
 WAITING = "My umbrella is yellow."
 YES = "Yes, put him through."
+VOICEMAIL = "You have reached the voicemail of Bob. Please leave a message after the tone."
 HUMAN = "Hi, this is Bob. What can I do for you?"
 CALLER = "I have lost my red umbrella."
 DESKS = """
@@ -68,7 +73,7 @@ async def whole(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     (bots / "cold.yaml").write_text(COLD_BOT)
     cold = f"sip:house@{far.address[0]}:{far.address[1]}"
     (bots / "desks.yaml").write_text(DESKS.format(first=FIRST, second=SECOND, cold=cold))
-    says = [PERSON, WAITING, YES, HUMAN, CALLER]
+    says = [PERSON, WAITING, YES, HUMAN, CALLER, VOICEMAIL]
     async with open_line(folder, says, SWITCHBOARD_BOTS=str(bots)) as line:
         yield World(line, far_calls, far)
     await far.close()
@@ -82,6 +87,12 @@ async def world(whole: World) -> AsyncIterator[World]:
         *(call.hangup() for call in (*whole.line.endpoint.calls, *whole.far.calls))
     )
     await whole.line.is_clean()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def foreign() -> AsyncIterator[Foreign]:
+    async with Foreign() as foreign:
+        yield foreign
 
 
 async def _calls(world: World, number: str = RECEPTIONIST) -> tuple[Phone, str]:
@@ -126,28 +137,39 @@ async def test_a_person_accepts_by_voice_and_neither_hears_what_is_not_meant_for
     of_caller, of_human = await line.words(phone), await line.words(human)
     assert heard("this is Bob", of_caller) and not heard("press | decline | a caller", of_caller)
     assert heard("red umbrella", of_human) and not heard("yellow", of_human)
-    assert heard("front desk", of_human)
+    assert heard("automated receptionist", of_human)
     assert digits == []
 
 
 @in_module
-async def test_a_star_calls_the_bot_back_and_ends_the_persons_leg(world: World):
-    async with desk_phone(world.line.stack) as desk:
-        phone, caller = await _calls(world)
-        await phone.press("0")
-        human = await desk.answered()
-        await human.bot_speaks(since=0, for_secs=0.3, within_secs=8)
-        await human.press("1")
-        await _bridged(world, caller)
-        since = time.monotonic()
-        await phone.press("*")
-        await human.wait_ended(5)
-        await phone.bot_is_quiet(since=since, quiet_secs=0.6, within_secs=8)
-        await phone.hang_up()
+async def test_a_person_at_a_foreign_phone_accepts_by_key_and_the_star_calls_the_bot_back(
+    world: World, foreign: Foreign
+):
+    answered = await foreign.answering_agent(**_registers(world, FIRST))
+    phone, caller = await _calls(world)
+    await phone.press("0")
+    there = await within(answered.get(), 15)
+    await there.wait_established(8)
+    keys: list[str] = []
+    there.on_dtmf(lambda event: keys.append(event.digit))
+    async with asyncio.timeout(15):
+        while loudness(await pump(there, 0.5)) < 300:
+            pass
+    await there.send_dtmf("1")
+    await _bridged(world, caller)
+    phone.start_saying(_tone(440, 3))
+    heard_there = await pump(there, 2.5, _tone(880, 1))
+    assert pitch(heard_there[-4000:]) == pytest.approx(440, abs=8)
+    assert pitch(phone.channels()[1][-4000:]) == pytest.approx(880, abs=8)
+    await phone.press("*")
+    await within(closed(there), 5)
+    await phone.bot_is_quiet(since=time.monotonic(), quiet_secs=0.6, within_secs=8)
+    await phone.hang_up()
     record = await world.line.record(caller)
     assert record["outcome"] == "caller_hung_up"
     assert record["transfers"][0]["called_back"]
     assert heard("I am back", await world.line.words(phone))
+    assert keys == []
 
 
 @in_module
@@ -163,16 +185,34 @@ async def test_a_person_who_declines_and_a_busy_one_leave_the_caller_with_the_bo
         await human.press("2")
         (await second.rung()).reject(486, "Busy Here")
         await human.wait_ended(5)
-        since = time.monotonic()
-        await phone.bot_is_quiet(since=since, quiet_secs=1.0, within_secs=10)
-        await phone.hang_up()
+        await _is_told(phone)
     record = await world.line.record(caller)
     (transfer,) = record["transfers"]
     assert transfer["outcome"] == "busy"
     tries = [(a["number"], a["outcome"], a["sip_code"]) for a in transfer["attempts"]]
     assert tries == [(FIRST, "declined", None), (SECOND, "busy", 486)]
     assert heard("busy", await world.line.words(phone))
-    assert heard("message", await world.line.words(phone))
+
+
+@in_module
+async def test_a_voicemail_and_a_phone_that_rings_on_are_nobody(world: World):
+    async with (
+        desk_phone(world.line.stack) as first,
+        desk_phone(world.line.stack, SECOND) as second,
+    ):
+        phone, caller = await _calls(world)
+        await phone.press("0")
+        machine = await first.answered()
+        await machine.say(world.line.lines[VOICEMAIL])
+        ringing = await second.rung(15)
+        assert machine.ended
+        async with asyncio.timeout(10):
+            assert (await ringing.wait_ended()).by == "remote"
+        await _is_told(phone)
+    (transfer,) = (await world.line.record(caller))["transfers"]
+    tries = [(a["number"], a["outcome"]) for a in transfer["attempts"]]
+    assert tries == [(FIRST, "voicemail"), (SECOND, "no_answer")]
+    assert heard("nobody", await world.line.words(phone))
 
 
 @in_module
@@ -191,35 +231,64 @@ async def test_a_caller_who_hangs_up_while_the_desk_rings_stops_the_ringing(worl
 
 
 @in_module
-async def test_a_cold_transfer_sends_the_callers_phone_on_with_the_calls_id(world: World):
-    phone, caller = await _calls(world, COLD)
-    await phone.press("0")
-    async with asyncio.timeout(15):
-        call = await world.far_calls.get()
+async def test_a_cold_transfer_sends_a_foreign_phone_on(world: World, foreign: Foreign):
+    agent = await foreign.agent("+15557001")
+    there = await agent.dial(f"sip:{COLD}@{world.line.stack.address.sip}")
+    await there.wait_established(10)
+    await pump(there, 0.5)
+    await there.send_dtmf("0")
+    await pump(there, 3)
+    call = await within(world.far_calls.get(), 15)
     call.ringing()
     await call.answer()
-    await phone.wait_ended(10)
-    record = await world.line.record(caller)
+    await within(closed(there), 10)
+    record = await world.line.record("+15557001")
     assert record["outcome"] == "transferred"
     assert record["transfers"][0]["mode"] == "cold"
-    assert heard("one moment", await world.line.words(phone))
     await call.hangup()
 
 
 @in_module
 async def test_a_cold_transfer_that_is_refused_leaves_the_caller_with_the_bot(world: World):
+    refers: list[Request] = []
+
+    def keep(way: str, message: object, address: object) -> None:
+        if isinstance(message, Request) and message.method == "REFER":
+            refers.append(message)
+
+    world.line.endpoint.on_message = keep
     phone, caller = await _calls(world, COLD)
     await phone.press("0")
-    async with asyncio.timeout(15):
-        call = await world.far_calls.get()
-    since = time.monotonic()
+    call = await within(world.far_calls.get(), 15)
     call.reject(603, "Decline")
-    await phone.bot_is_quiet(since=since, quiet_secs=1.0, within_secs=10)
-    await phone.hang_up()
+    await _is_told(phone)
     record = await world.line.record(caller)
     assert record["transfers"][0]["outcome"] == "declined"
     assert record["transfers"][0]["attempts"][0]["sip_code"] == 603
+    assert refers[0].headers.get("X-Switchboard-Call-Id") == record["call_id"]
+    assert heard("one moment", await world.line.words(phone))
     assert heard("cannot | can't | nobody", await world.line.words(phone))
+
+
+def _registers(world: World, number: str) -> dict[str, Any]:
+    """How a foreign phone becomes one of the desk."""
+    login = next(p for p in world.line.stack.address.phones if p["number"] == number)
+    return {
+        "user": login["user"],
+        "domain": world.line.stack.address.sip,
+        "password": login["password"],
+        "reg_interval": 60,
+    }
+
+
+def _tone(hz: float, secs: float) -> np.ndarray:
+    return (8000 * np.sin(2 * np.pi * hz / 8000 * np.arange(int(8000 * secs)))).astype(np.int16)
+
+
+async def _is_told(phone: Phone) -> None:
+    """The bot's excuse begins; that is enough to know it."""
+    await phone.bot_speaks(since=time.monotonic() + 0.5, for_secs=2.5, within_secs=10)
+    await phone.hang_up()
 
 
 async def _bridged(world: World, caller: str, secs: float = 10) -> None:
