@@ -31,7 +31,7 @@ in_module = pytest.mark.asyncio(loop_scope="module")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"no calls from a browser: {MISSING}")
 
 TABLE = "Hi, I'd like to book a table for four on Saturday at eight."
-QUIET_SECS = 6.0  # before the sentence: longer than the greeting
+QUIET_SECS = 4.5  # before the sentence: longer than the greeting
 SETTINGS = {"SWITCHBOARD_MAX_CALLS": "1", "SWITCHBOARD_WEB_CALLS_PER_MINUTE": "100"}
 PHASE = "document.getElementById('call').dataset.phase"
 NOTICE = "document.getElementById('notice').textContent"
@@ -231,3 +231,22 @@ async def test_a_call_whose_process_dies_goes_on_for_the_page(desk: Desk):
     await press(page, "end")
     record = await desk.record(known)
     assert record["outcome"] == "caller_hung_up" and "SIGKILL" in record["errors"][0]["message"]
+
+
+@in_module
+async def test_a_link_of_the_api_joins_its_own_call(desk: Desk):
+    known = await desk.known()
+    address = desk.line.stack.address
+    key = {"Authorization": f"Bearer {address.api_key}"}
+    async with (
+        aiohttp.ClientSession(address.api, headers=key) as http,
+        http.post("/calls", json={"call_type": "webrtc", "bot": "echo"}) as answer,
+    ):
+        assert answer.status == 201
+        call = await answer.json()
+    page = await desk.page(call["page"].removeprefix("/call/"))
+    await press(page, "start")
+    await page.until(f"{PHASE} === 'talking'", 20)
+    assert await page.run("location.hash") == ""
+    await press(page, "end")
+    assert (await desk.record(known))["call_id"] == call["call_id"]
