@@ -40,6 +40,7 @@ from services.providers import Providers
 from transports.call_info import CallInfo
 
 END_SECS = 5.0
+ERROR_SECS = 1.0
 SPEAK_OUT_SECS = 15.0
 WARN_WAIT_SECS = 10.0
 
@@ -127,7 +128,11 @@ class Conversation:
         await runner.add_workers(self.worker)
         self._running = asyncio.create_task(runner.run())
         self._running.add_done_callback(self._on_finished)
-        return bool(await self._gate.first(self._started.wait(), secs))
+        if not await self._gate.first(self._started.wait(), secs):
+            return False
+        if not self.pipeline.usable:  # its error is still on the way through the pipeline
+            await self._gate.wait(ERROR_SECS)
+        return self._gate.ending is None and self.pipeline.usable
 
     async def open(self) -> None:
         """Begin to talk: enter the flow and greet. The caller can hear the bot now."""

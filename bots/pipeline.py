@@ -16,7 +16,7 @@ from pipecat.transports.base_transport import BaseTransport
 
 from bots.answering_machine import AnsweringMachine
 from bots.bot import Bot
-from bots.bot_services import build_services
+from bots.bot_services import BotServices, build_services
 from bots.phrase_processor import PhraseProcessor
 from bots.phrases import RATE_HZ
 from bots.turn_taking import turn_taking
@@ -40,7 +40,7 @@ class CallPipeline:
     Parameters:
         worker: Runs it.
         keypad: Takes the caller's keys.
-        llm: None in a bot without words.
+        services: None in a bot without words.
         context: What was said; None in a bot without words.
         aggregators: User and assistant halves of ``context``.
         start: The strategy that holds the line; None where it cannot be held.
@@ -48,10 +48,21 @@ class CallPipeline:
 
     worker: PipelineWorker
     keypad: Keypad
-    llm: LLMService | None = None
+    services: BotServices | None = None
     context: LLMContext | None = None
     aggregators: LLMContextAggregatorPair | None = None
     start: TwoStepStartStrategy | None = None
+
+    @property
+    def llm(self) -> LLMService | None:
+        """What thinks; None in a bot without words."""
+        return self.services.llm if self.services else None
+
+    @property
+    def usable(self) -> bool:
+        """Whether no service has said that it cannot work, as after a refused key."""
+        s = self.services
+        return s is None or (s.stt.is_usable and s.llm.is_usable and s.tts.is_usable)
 
 
 def build_pipeline(
@@ -111,7 +122,7 @@ def build_pipeline(
         pair.assistant(),
     ]
     worker = _worker(bot, call, chain, observers, app_resources)
-    return CallPipeline(worker, keypad, services.llm, context, pair, start)
+    return CallPipeline(worker, keypad, services, context, pair, start)
 
 
 def _worker(
