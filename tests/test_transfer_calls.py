@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
+import soundfile
 
 from local.callers.phone import Phone
 from local.callers.phrases import heard
@@ -138,6 +139,9 @@ async def test_a_person_accepts_by_voice_and_neither_hears_what_is_not_meant_for
     assert heard("this is Bob", of_caller) and not heard("press | decline | a caller", of_caller)
     assert heard("red umbrella", of_human) and not heard("yellow", of_human)
     assert heard("automated receptionist", of_human)
+    recorded, rate_hz = soundfile.read(record["recording"].removeprefix("file://"), dtype="int16")
+    right = np.ascontiguousarray(recorded[:: rate_hz // 8000, 1])
+    assert heard("this is Bob", await line.ears.transcribe(right[-8000 * 12 :]))
     assert digits == []
 
 
