@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from records.call_record import CallRecord
+from records.dial import Dial
 from records.percentiles import Percentiles
 
 
@@ -25,13 +26,20 @@ def calls_table(records: Sequence[CallRecord]) -> Iterator[str]:
 def call_text(record: CallRecord) -> Iterator[str]:
     """Everything a person asks of one call."""
     yield f"call       {record.call_id}, {record.direction}, room {record.room}"
-    who = f"{record.caller or '?'} dialled {record.dialled or '?'}"
-    yield f"who        {who}: {record.bot or 'no bot'}"
+    if record.direction == "outbound":
+        yield f"who        {record.bot or 'no bot'} called {record.dialled or '?'}"
+    else:
+        who = f"{record.caller or '?'} dialled {record.dialled or '?'}"
+        yield f"who        {who}: {record.bot or 'no bot'}"
     yield f"started    {record.started_at.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     if record.duration_secs is not None:
         yield f"lasted     {record.duration_secs:.1f} s"
     reason = f" ({record.reason})" if record.reason else ""
     yield f"outcome    {record.outcome or 'running'}{reason}"
+    if record.dial:
+        yield f"dialled    {', '.join(_dialled(record.dial))}"
+    for name, value in record.results.items():
+        yield f"result     {name}: {value}"
     yield f"traced     {_figures(record.latency_traced)}"
     yield f"heard      {_figures(record.latency_heard)}"
     yield f"recording  {record.recording or 'none'}"
@@ -55,6 +63,18 @@ def print_lines(lines: Iterable[str]) -> None:
     """Prints them."""
     for line in lines:
         print(line)
+
+
+def _dialled(dial: Dial) -> Iterator[str]:
+    yield (dial.outcome or "ringing").replace("_", " ")
+    if dial.sip_code:
+        yield f"{dial.sip_code} {dial.sip_status}".strip()
+    if dial.rang_after_secs is not None:
+        yield f"rang after {dial.rang_after_secs:.1f} s"
+    if dial.attempt > 1:
+        yield f"attempt {dial.attempt}"
+    if dial.retry_after_secs:
+        yield f"worth another in {dial.retry_after_secs} s"
 
 
 def _figures(secs: Percentiles | None) -> str:

@@ -66,6 +66,8 @@ class FakeSession:
         log.add(CallStarted, room=job.room)
         log.add(CallerJoined, caller="+15557777", dialled="+15550100", bot="echo")
         log.add(BotReady, ready_secs=0.01)
+        if script.get("end") == "killed while it rings":
+            os.kill(os.getpid(), signal.SIGKILL)
         log.add(Answered)
         if script.get("record") and job.recording_path:
             log.add(RecordingStarted)
@@ -85,7 +87,7 @@ class FakeSession:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "killed once":
                 command = await commands.get()
-                reason = "second process"
+                reason = "second process dials" if job.dial else "second process"
             case "deaf":  # neither commands nor SIGTERM end it
                 await asyncio.Event().wait()
             case "deaf after the end":

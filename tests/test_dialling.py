@@ -17,8 +17,10 @@ from bots.config import BotConfig, Tts
 from bots.job import DialOrder
 from bots.retries import retry_secs
 from records.call_record import CallRecord
+from records.dial import Dial
 from records.line_events import DialEnded, DialStarted
 from records.redaction import redacted
+from server.call_table import call_text
 from tests.fakes_livekit_api import FakeLiveKitApi, RingingPhone, twirp_error
 from tests.fakes_room import FakeParticipant, FakeRoom
 from tests.fakes_session import FakePhone, FakeProviders, a_call
@@ -284,3 +286,22 @@ def test_number_that_was_called_is_private():
     assert "0123456" not in hidden.number and "0100100" not in hidden.caller_id
     ended = DialEnded(**moment, outcome="busy", secs=1.0)
     assert redacted(ended) == ended
+
+
+def test_record_of_a_call_out_is_told_to_people():
+    dial = Dial(
+        attempt=2, outcome="busy", sip_code=486, sip_status="Busy", rang_after_secs=1.2, secs=3.0
+    )
+    record = CallRecord(
+        call_id="c1",
+        direction="outbound",
+        bot="reminder",
+        dialled="+15550190",
+        started_at=datetime.now(UTC),
+        dial=dial.model_copy(update={"retry_after_secs": 300}),
+        results={"answer": "confirmed"},
+    )
+    told = list(call_text(record))
+    assert "who        reminder called +15550190" in told
+    line = "dialled    busy, 486 Busy, rang after 1.2 s, attempt 2, worth another in 300 s"
+    assert line in told and "result     answer: confirmed" in told

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.exc import OperationalError
 
-from bots.job import CallJob
+from bots.job import CallJob, DialOrder
 from records.recordings import Recordings
 from records.store import CallStore
 from server.call_pool import CallPool
@@ -151,3 +151,31 @@ async def test_watchers_see_the_call_to_its_record(around):
         while (event := watcher.queue.get_nowait()) is not None:
             seen.append(event.type)
     assert (seen[0], seen[-1]) == ("call_started", "call_ended")
+
+
+def call_out(around, path, **script) -> CallSupervisor:
+    around.rooms.callers.add("room-1")
+    metadata = json.dumps({**script, "mark": str(path / "mark")})
+    job = CallJob("c1", "room-1", "ws://x", "t", "bot", metadata=metadata, dial=DialOrder("+1"))
+    return CallSupervisor(job, around, QUICK, on_line_free=lambda: None)
+
+
+async def test_a_phone_that_rings_is_not_dialled_again_when_the_process_dies(around, tmp_path):
+    record = await run(call_out(around, tmp_path, end="killed while it rings"))
+    assert record.outcome == "worker_lost" and "SIGKILL" in record.reason
+    assert around.rooms.deleted == ["room-1"], "which stops the ringing"
+
+
+async def test_an_answered_phone_is_taken_over_without_dialling_again(around, tmp_path):
+    call = call_out(around, tmp_path, end="killed once")
+    running = asyncio.create_task(run(call))
+    await until(lambda: sum(e.type == "answered" for e in call.events) == 2)
+    call.hang_up(politely=True)
+    assert (await running).reason == "second process"
+
+
+async def test_a_call_has_a_record_before_its_process_says_a_word(around):
+    job = CallJob("c1", "call_c1", "ws://x", "t", "bot", "outbound", "b", dial=DialOrder("+1555"))
+    record = CallSupervisor(job, around, QUICK, on_line_free=lambda: None).record
+    assert (record.direction, record.dialled, record.bot) == ("outbound", "+1555", "b")
+    assert record.outcome is None
