@@ -142,6 +142,18 @@ class Voicemail(_Keys):
         return self
 
 
+class Ambience(_Keys):
+    """Sound behind the bot's voice.
+
+    Parameters:
+        file: One channel at 24 kHz; its path is taken from the bot's YAML.
+        volume: Factor of its samples.
+    """
+
+    file: Annotated[str, StringConstraints(min_length=1)]
+    volume: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
 class Limits(_Keys):
     """Where a call ends by itself.
 
@@ -188,6 +200,7 @@ class BotConfig(_Keys):
         variables: What ``{{ name }}`` may stand for, with defaults; None: each call must bring it.
         turns: When the caller's turn is over.
         interruptions: What speaking over the bot does.
+        ambience: Sound behind the bot's voice; None is silence.
         idle: What happens to a caller who says nothing.
         voicemail: What to do when a machine answers a call that the bot places; None takes whoever
             answers for a person.
@@ -210,6 +223,7 @@ class BotConfig(_Keys):
     variables: dict[Name, str | None] = Field(default_factory=dict)
     turns: Turns = Turns()
     interruptions: Interruptions = Interruptions()
+    ambience: Ambience | None = None
     idle: Idle = Idle()
     voicemail: Voicemail | None = None
     escalation: Escalation | None = None

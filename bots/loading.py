@@ -9,6 +9,7 @@ from types import ModuleType
 from pipecat.flows import Flow
 from pydantic import ValidationError
 
+from bots.ambience import ambience_problems, with_ambience_of
 from bots.bot import Bot, Bots
 from bots.bot_services import build_services
 from bots.config import BotConfig
@@ -83,7 +84,10 @@ class BotLoader:
         prompt = self._prompt(path, config)
         flow = self._flow(config.flow, path) if config.flow else None
         self._check_name(path, config)
-        for key, message, remedy in problems_of(config, prompt):
+        for key, message, remedy in (
+            *problems_of(config, prompt),
+            *ambience_problems(path, config),
+        ):
             self._add(path, key, message, remedy)
         self._check_services(path, config, code)
         self._problems += escalation_problems(path, config, self._desks)
@@ -93,7 +97,7 @@ class BotLoader:
         if len(self._problems) > before or (config.flow and flow is None):
             return None
         return Bot(
-            config=config,
+            config=with_ambience_of(path, config),
             bot_hash=self._hash(path, config),
             flow=flow,
             prompt=prompt,

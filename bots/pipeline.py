@@ -14,6 +14,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.transports.base_transport import BaseTransport
 
+from bots.ambience import mix_in
 from bots.answering_machine import AnsweringMachine
 from bots.bot import Bot
 from bots.bot_services import BotServices, build_services
@@ -100,6 +101,7 @@ def build_pipeline(
     if not bot.talks:
         chain = [transport.input(), *taps, keypad, transport.output()]
         return CallPipeline(_worker(bot, call, chain, observers, app_resources), keypad)
+    mix_in(bot.config, transport)
     services = build_services(bot.config, providers, system)
     context = LLMContext()
     params, start = turn_taking(bot.config, transport, models)

@@ -97,10 +97,12 @@ class SIPOutputTransport(LiveKitOutputTransport):
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Writes a chunk to the line, unless it is live audio that would only stand there."""
-        if isinstance(frame, LiveAudioRawFrame) and (source := self._client.source):
-            secs = len(frame.audio) / 2 / frame.sample_rate
-            if self._standing.is_surplus(source.queued_duration, secs):
-                return True
+        live, source = isinstance(frame, LiveAudioRawFrame), self._client.source
+        secs = len(frame.audio) / 2 / frame.sample_rate
+        if source is None:  # while it rings, a mixer plays on and on
+            await asyncio.sleep(secs)
+        elif live and self._standing.is_surplus(source.queued_duration, secs):
+            return True
         return await super().write_audio_frame(frame)
 
     async def stop(self, frame: EndFrame):

@@ -136,8 +136,10 @@ class PausableSource:
         """Waits until everything handed over was played, through holds as well."""
         while True:
             await self._open.wait()
-            await self._source.wait_for_playout()
-            if self._open.is_set() and not self._source.queued_duration:
+            turn = self._turn
+            # A mixer plays without end: only what stands in the queue now is waited for.
+            await asyncio.sleep(max(0.0, self._plays_until - time.monotonic()))
+            if turn == self._turn and self._open.is_set():
                 return
 
     def _drop(self) -> None:
