@@ -4,18 +4,15 @@ import asyncio
 from dataclasses import dataclass
 from typing import Self
 
-import aiohttp
-from livekit.api import LiveKitAPI, ServerError
 from livekit.protocol.models import ParticipantInfo
-from livekit.protocol.room import DeleteRoomRequest, ListParticipantsRequest
 from loguru import logger
 from pydantic import SecretStr
 
 from server.settings import LiveKitKey, Settings
+from transports.line_error import LineError
+from transports.sip_control import SipControl
 
-ATTEMPT_SECS = 3.0
-ATTEMPTS = 3
-PAUSE_SECS = 0.3
+ANSWER_SECS = 3.0
 
 
 @dataclass(frozen=True)
@@ -82,30 +79,11 @@ class Rooms:
 
     def __init__(self, access: LiveKitAccess):
         """Initialize; nothing connects before the first request."""
-        self._access = access
-        self._api: LiveKitAPI | None = None
+        self._control = SipControl(access.url, access.api_key, access.api_secret.get_secret_value())
 
     async def delete(self, room: str) -> bool:
-        """Deletes the room, which ends the phone's leg; True when it is gone.
-
-        Bounded: three attempts of at most 3 s.
-        """
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                await asyncio.sleep(PAUSE_SECS)
-            try:
-                async with asyncio.timeout(ATTEMPT_SECS):
-                    await self._connected().room.delete_room(DeleteRoomRequest(room=room))
-                return True
-            except ServerError as error:
-                if error.code == "not_found":
-                    return True
-                reason = str(error)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                reason = f"{type(error).__name__}: {error}"
-            logger.warning(f"Room not deleted, attempt {attempt + 1} of {ATTEMPTS}: {reason}")
-        logger.error("Room not deleted: the caller may be left in silence")
-        return False
+        """Deletes the room, which ends the phone's leg; True when it is gone."""
+        return await self._control.delete_room(room)
 
     async def has_caller(self, room: str, identity: str = "") -> bool:
         """Whether the caller is in the room; False when LiveKit cannot tell.
@@ -115,29 +93,16 @@ class Rooms:
             identity: Who the caller is; "" for any SIP leg.
         """
         try:
-            async with asyncio.timeout(ATTEMPT_SECS):
-                answer = await self._connected().room.list_participants(
-                    ListParticipantsRequest(room=room)
-                )
-        except (ServerError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            async with asyncio.timeout(ANSWER_SECS):
+                participants = await self._control.participants(room)
+        except (LineError, TimeoutError) as error:
             logger.warning(f"Participants unknown: {type(error).__name__}: {error}")
             return False
         return any(
             p.identity == identity if identity else p.kind == ParticipantInfo.Kind.SIP
-            for p in answer.participants
+            for p in participants
         )
 
     async def close(self) -> None:
         """Closes the connections."""
-        if self._api:
-            await self._api.aclose()  # pyright: ignore[reportGeneralTypeIssues]
-            self._api = None
-
-    def _connected(self) -> LiveKitAPI:
-        if self._api is None:
-            self._api = LiveKitAPI(
-                self._access.url,
-                self._access.api_key,
-                self._access.api_secret.get_secret_value(),
-            )
-        return self._api
+        await self._control.aclose()
