@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 def project(tmp_path):
     """A folder with the shipped bots."""
     (tmp_path / "bots").mkdir()
-    for name in ("receptionist.yaml", "echo.yaml", "echo.py"):
+    for name in ("receptionist.yaml", "echo.yaml", "echo.py", "desks.yaml"):
         (tmp_path / "bots" / name).write_bytes((ROOT / "bots" / name).read_bytes())
     (tmp_path / "flows").mkdir()
     for name in ("reservation.yaml", "reservation.py"):
