@@ -1,7 +1,7 @@
 """What both sides say, as it is said, for someone who reads along."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipecat.frames.frames import (
@@ -56,8 +56,7 @@ class CaptionObserver(BaseObserver):
         self._segments = 0
         self._caller: int | None = None
         self._settled = ""
-        self._bot: int | None = None
-        self._bot_text = ""
+        self._bot: dict[str | None, Caption] = {}
         self._last_frame = 0
 
     async def on_push_frame(self, data: FramePushed) -> None:
@@ -75,22 +74,24 @@ class CaptionObserver(BaseObserver):
             case LLMContextUserTurnFrame() if self._is_new(frame):
                 self._caller_said(frame.text)
             case BotStoppedSpeakingFrame():
-                self._bot_ended(self._bot_text)
+                self._bot_ended()
             case InterruptionFrame():
-                self._bot_ended(self._bot_text + CUT_OFF)
+                self._bot_ended(CUT_OFF)
 
     def _bot_says(self, frame: TTSTextFrame) -> None:
-        if self._bot is None:
+        # A line for each context: the words of two that follow close upon each other come mixed.
+        line = self._bot.get(frame.context_id)
+        if line is None:
             self._settle_caller()
-            self._bot, self._bot_text = self._next(), ""
-        space = "" if frame.includes_inter_frame_spaces or not self._bot_text else " "
-        self._bot_text += space + frame.text
-        self._on_caption(Caption("bot", self._bot, self._bot_text.strip()))
+            line = Caption("bot", self._next(), "")
+        space = "" if frame.includes_inter_frame_spaces or not line.text else " "
+        line = self._bot[frame.context_id] = replace(line, text=line.text + space + frame.text)
+        self._on_caption(replace(line, text=line.text.strip()))
 
-    def _bot_ended(self, text: str) -> None:
-        if self._bot is not None:
-            self._on_caption(Caption("bot", self._bot, text.strip(), final=True))
-            self._bot = None
+    def _bot_ended(self, mark: str = "") -> None:
+        for line in self._bot.values():
+            self._on_caption(replace(line, text=line.text.strip() + mark, final=True))
+        self._bot.clear()
 
     def _caller_says(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
         words = frame.text.strip()

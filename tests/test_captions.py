@@ -37,9 +37,10 @@ class Screen:
                 FramePushed(source, OTHER, frame, direction, timestamp=0)  # pyright: ignore
             )
 
-    async def word(self, text: str) -> None:
+    async def word(self, text: str, context_id: str = "1") -> None:
         # From the TTS first, which is ahead of what is played.
-        await self.push(TTSTextFrame(text, text_type=TextType.WORD), OTHER, OUTPUT)
+        frame = TTSTextFrame(text, text_type=TextType.WORD, context_id=context_id)
+        await self.push(frame, OTHER, OUTPUT)
 
     @property
     def lines(self) -> list[tuple[str, str, bool]]:
@@ -71,6 +72,20 @@ async def test_a_bot_that_is_cut_off_ends_where_it_was_heard_last():
     await screen.push(InterruptionFrame())
     await screen.word("Yes?")
     assert screen.lines == [("bot", "A table —", True), ("bot", "Yes?", False)]
+
+
+async def test_two_sentences_whose_words_come_mixed_are_two_lines():
+    screen = Screen()
+    for word, sentence in [
+        ("One", "1"),
+        ("moment.", "1"),
+        ("I", "2"),
+        ("Please.", "1"),
+        ("am", "2"),
+    ]:
+        await screen.word(word, sentence)
+    await screen.push(BotStoppedSpeakingFrame())
+    assert screen.lines == [("bot", "One moment. Please.", True), ("bot", "I am", True)]
 
 
 async def test_the_callers_words_grow_and_settle_with_the_turn():
