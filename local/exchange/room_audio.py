@@ -89,9 +89,10 @@ class RoomAudio:
         if self._audible(now) > 1:
             voice.queue.extend(frames)
             return
-        waiting = list(voice.queue)
-        voice.queue.clear()
-        for frame in waiting + frames:
+        if voice.queue:
+            frames = [*voice.queue, *frames]
+            voice.queue.clear()
+        for frame in frames:
             if self._sent - self._due(now) > _MAX_AHEAD:
                 self.dropped += 1
             else:
@@ -121,4 +122,6 @@ class RoomAudio:
         return int((now - self._started_at) / FRAME_SECS)
 
     def _audible(self, now: float) -> int:
+        if len(self._voices) < 2:
+            return len(self._voices)
         return sum(now - voice.heard_at < _AUDIBLE_SECS for voice in self._voices.values())

@@ -15,19 +15,15 @@ if TYPE_CHECKING:
 class Track:
     """One Opus track of one participant, passed on packet by packet and never decoded.
 
-    ``loudest`` is the level in -dBov of the loudest packet since the last look at the speakers.
+    ``sid`` is ``TR_AM…``; ``loudest`` is the level in -dBov of the loudest packet since the last
+    look at the speakers.
     """
 
     def __init__(self, publisher: "Participant", info: models.TrackInfo):
         self.publisher = publisher
-        self.info = info
+        self.info, self.sid = info, info.sid
         self.subscribers: dict[str, Participant] = {}
         self.loudest = SILENT
-
-    @property
-    def sid(self) -> str:
-        """Track sid, ``TR_AM…``."""
-        return self.info.sid
 
     def on_packet(self, packet: RtpPacket) -> None:
         """Pass a packet of the publisher on."""

@@ -1,5 +1,7 @@
 """Fills the place of a lost frame (after ITU-T G.711 Appendix I: pitch repeated, fading)."""
 
+from collections import deque
+
 import numpy as np
 
 FRAME = 160
@@ -12,13 +14,14 @@ class Concealer:
     """Remembers the last 60 ms of a line and goes on with their pitch."""
 
     def __init__(self):
-        self._history = np.zeros(_HISTORY, np.int16)
+        # Put together only when a frame is lost; the shortest packets have 5 ms.
+        self._heard: deque[np.ndarray] = deque(maxlen=_HISTORY // 40)
         self._cycle: np.ndarray | None = None
         self._lost = 0
 
     def heard(self, pcm: np.ndarray) -> None:
-        """A frame came: 8 kHz int16."""
-        self._history = np.concatenate([self._history[len(pcm) :], pcm])[-_HISTORY:]
+        """A frame came: 8 kHz int16, not changed afterwards."""
+        self._heard.append(pcm)
         self._cycle, self._lost = None, 0
 
     def fill(self) -> np.ndarray:
@@ -34,7 +37,7 @@ class Concealer:
 
     def _last_cycle(self) -> np.ndarray:
         """The last pitch period: the lag at which the end of the history resembles itself best."""
-        x = self._history.astype(np.float64)
+        x = np.concatenate([np.zeros(_HISTORY), *self._heard])[-_HISTORY:]
         recent = x[-FRAME:]
         windows = np.lib.stride_tricks.sliding_window_view(x[: _HISTORY - _MIN_LAG], FRAME)
         # windows[i] ends _HISTORY - FRAME - i samples before the newest one.

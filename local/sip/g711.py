@@ -23,11 +23,11 @@ class G711:
 
     def encode(self, pcm: np.ndarray) -> bytes:
         """16-bit mono PCM to one byte a sample."""
-        return self._encode[np.ascontiguousarray(pcm, np.int16).view(np.uint16)].tobytes()
+        return self._encode.take(np.ascontiguousarray(pcm, np.int16).view(np.uint16)).tobytes()
 
     def decode(self, payload: bytes) -> np.ndarray:
         """One byte a sample to 16-bit mono PCM."""
-        return self._decode[np.frombuffer(payload, np.uint8)]
+        return self._decode.take(np.frombuffer(payload, np.uint8))
 
 
 def _mu_law() -> G711:

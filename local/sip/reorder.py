@@ -37,6 +37,9 @@ class ReorderWindow(Generic[T]):
         """Take a packet; gives what may go on now, in order."""
         if self._next is None:
             self._next = sequence
+        if sequence == self._next and not self._held:
+            self._next, self._suspect = (sequence + 1) & 0xFFFF, None
+            return [(item, 0)]
         ahead = sequence_distance(sequence, self._next)
         if ahead > MAX_AHEAD or ahead < -MAX_BEHIND:
             if sequence != self._suspect:

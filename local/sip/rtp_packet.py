@@ -1,15 +1,14 @@
 """RTP packets (RFC 3550 §5.1)."""
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from local.sip.errors import SipParseError
 
 _HEADER = struct.Struct("!BBHII")
 
 
-@dataclass(frozen=True, slots=True)
-class RtpPacket:
+class RtpPacket(NamedTuple):
     """One packet.
 
     Parameters:

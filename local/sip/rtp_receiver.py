@@ -57,8 +57,10 @@ class RtpReceiver:
     @property
     def due(self) -> float | None:
         """When ``tick`` must be called; None when nothing is open."""
-        times = [t for t in (self._window.due, self._digits.due) if t is not None]
-        return min(times, default=None)
+        gap, digit = self._window.due, self._digits.due
+        if gap is None or digit is None:
+            return digit if gap is None else gap
+        return min(gap, digit)
 
     def receive(self, data: bytes, source: Address, arrival: float) -> bool:
         """Take a datagram; True if it is audio or a digit of this call."""

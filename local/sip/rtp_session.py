@@ -174,9 +174,9 @@ class RtpSession:
             return
 
     def _readable(self) -> None:
-        for data, source, arrival in receive_stamped(self._socket):
-            if self._receiver.receive(data, source, arrival):
-                self._timeout.heard(arrival)
+        received = receive_stamped(self._socket)
+        if received and self._receiver.receive(*received):
+            self._timeout.heard(received[2])
         due, timer = self._timeout.due, self._timeout_timer
         if due is not None and timer and due < timer.when():
             # After the first packet the patience is shorter.

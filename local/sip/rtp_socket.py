@@ -37,23 +37,22 @@ def open_rtp_socket(host: str) -> socket.socket:
     return sock
 
 
-def receive_stamped(sock: socket.socket, limit: int = 64) -> list[tuple[bytes, Address, float]]:
-    """What has come: datagram, source, and arrival in seconds on the ``time.monotonic()`` clock.
+def receive_stamped(sock: socket.socket) -> tuple[bytes, Address, float] | None:
+    """The next datagram, its source, and its arrival in seconds on the ``time.monotonic()`` clock.
 
-    The stamp is the kernel's, so it does not depend on when this process was scheduled.
+    The stamp is the kernel's, so it does not depend on when this process was scheduled. None when
+    nothing has come. One at a time: there is seldom a second, and asking in vain costs as much as
+    the loop's next call does.
     """
-    offset_ns = time.monotonic_ns() - time.time_ns()
-    received = []
-    for _ in range(limit):
-        try:
-            data, ancillary, _, source = sock.recvmsg(2048, 64)
-        except (BlockingIOError, ConnectionRefusedError):
-            # Refused: an earlier packet of ours found no listener, which the media time-out judges.
-            break
-        arrival_ns = time.monotonic_ns()
-        for level, kind, value in ancillary:
-            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= 16:
-                seconds, nanoseconds = _TIMESPEC.unpack_from(value)
-                arrival_ns = seconds * 1_000_000_000 + nanoseconds + offset_ns
-        received.append((data, source, arrival_ns / 1e9))
-    return received
+    try:
+        data, ancillary, _, source = sock.recvmsg(2048, 64)
+    except (BlockingIOError, ConnectionRefusedError):
+        # Refused: an earlier packet of ours found no listener, which the media time-out judges.
+        return None
+    arrival_ns = time.monotonic_ns()
+    for level, kind, value in ancillary:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= 16:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(value)
+            age_ns = time.time_ns() - seconds * 1_000_000_000 - nanoseconds
+            arrival_ns -= age_ns
+    return data, source, arrival_ns / 1e9
