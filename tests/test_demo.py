@@ -24,6 +24,7 @@ from records.events import (
     TurnEnded,
 )
 from records.latency import TurnLatency
+from records.transfer_events import CallBridged, DeskAnswered, DeskFailed, TransferStarted
 
 ROOT = Path(__file__).parent.parent
 RECORD = {"outcome": "completed", "errors": [], "recording": "file:///x.wav"}
@@ -111,30 +112,53 @@ def test_plain_lines_and_the_live_picture_show_the_same_story():
 
 
 def test_a_call_is_right_only_with_every_phrase_the_outcome_and_one_record():
-    good = CallReport("x", findings=[Finding(1, True, "heard 'blue door'")])
-    deaf = CallReport("x", findings=[Finding(1, False, "did not hear 'blue door' in ''")])
-    assert judge(good, [RECORD], "completed").passed
-    assert not judge(deaf, [RECORD], "completed").passed
-    assert judge(good, [], "completed").failures == ["0 records of the call instead of one"]
-    assert not judge(good, [RECORD, RECORD], "completed").passed
-    assert not judge(good, [RECORD | {"outcome": "idle"}], "completed").passed
-    assert not judge(good, [RECORD | {"recording": None}], "completed").passed
+    good = CallReport("caller", findings=[Finding(1, True, "heard 'blue door'")])
+    deaf = CallReport("human", findings=[Finding(1, False, "did not hear 'window' in ''")])
+    assert judge([good], [RECORD], "completed").passed
+    assert judge([good, good], [RECORD], "completed").passed
+    assert not judge([deaf], [RECORD], "completed").passed
+    assert judge([good, deaf], [RECORD], "completed").failures == [
+        "human: step 1: did not hear 'window' in ''"
+    ]
+    assert judge([good], [], "completed").failures == ["0 records of the call instead of one"]
+    assert not judge([good], [RECORD, RECORD], "completed").passed
+    assert not judge([good], [RECORD | {"outcome": "idle"}], "completed").passed
+    assert not judge([good], [RECORD | {"recording": None}], "completed").passed
     failed = {"errors": [{"source": "tts", "message": "silent"}]}
-    assert judge(good, [RECORD | failed], None).failures == ["error in tts: silent"]
+    assert judge([good], [RECORD | failed], None).failures == ["error in tts: silent"]
 
 
-def test_the_demo_books_a_table_by_a_real_call(tmp_path: Path):
+def test_a_transfer_is_told_in_the_story():
+    story = Story()
+    events = [
+        _event(TransferStarted, 1, desk="front_desk", mode="warm"),
+        _event(DeskFailed, 2, outcome="no_answer"),
+        _event(DeskAnswered, 3),
+        _event(CallBridged, 4),
+    ]
+    told = [(line.who, line.text) for event in events if (line := story.take(event))]
+    assert told == [
+        ("line", "the bot calls front desk; the caller hears music"),
+        ("human", "does not take the call: no answer"),
+        ("human", "picks up; the bot tells who calls and why"),
+        ("line", "caller and human hear each other"),
+    ]
+
+
+def test_the_demo_books_a_table_and_puts_the_caller_through_to_a_human(tmp_path: Path):
     demo = subprocess.run(
         [sys.executable, "-m", "local.demo"],
         env=dict(os.environ) | {"SWITCHBOARD_DATA": str(tmp_path)},
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=110,
+        timeout=170,
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    assert "the caller heard all" in demo.stdout
+    assert "the caller heard all" in demo.stdout and "the human all" in demo.stdout
+    assert "caller and human hear each other" in demo.stdout
     assert "the caller interrupts: the bot falls silent" in demo.stdout
     assert list((tmp_path / "demo" / "recordings").glob("*.wav"))
     assert (tmp_path / "demo" / "caller.wav").stat().st_size > 100_000
+    assert (tmp_path / "demo" / "human-1.wav").stat().st_size > 100_000
     assert not (tmp_path / "demo" / "up.json").exists()

@@ -151,5 +151,5 @@ def test_the_shipped_scenario_is_one_a_caller_can_follow():
 
     path = Path(__file__).parent.parent / "local" / "callers" / "demo.yaml"
     scenario = load_scenario(path)
-    assert isinstance(scenario, Scenario) and scenario.outcome == "completed"
+    assert isinstance(scenario, Scenario) and scenario.outcome == "transferred"
     assert sum(getattr(step, "over_bot_after", None) is not None for step in scenario.steps) == 1

@@ -7,12 +7,16 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from local.callers.ears import EARS_ENVIRONMENT
 from local.callers.report import CallReport
 from local.callers.scenario import ScenarioError, load_scenario
 from local.callers.simulation import Simulation
 from local.callers.voice import VoiceError
+from local.sip.errors import SipCallError
+
+_HUMAN_SECS = 10.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,10 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     os.environ.update(EARS_ENVIRONMENT)
     try:
-        address = options.address or running_address(os.environ)
         scenario = load_scenario(options.scenario)
-        reports = asyncio.run(_run(Simulation(scenario, environ=os.environ), address, options))
-    except (ScenarioError, VoiceError, ValueError) as error:
+        needs_phones = scenario.human is not None
+        up = {} if options.address and not needs_phones else running_stack(os.environ)
+        address = options.address or up["sip"]
+        simulation = Simulation(scenario, environ=os.environ)
+        reports = asyncio.run(_run(simulation, address, up.get("phones") or [], options))
+    except (ScenarioError, VoiceError, SipCallError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     if options.json:
@@ -40,25 +47,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all(report.passed for report in reports) else 1
 
 
-async def _run(simulation: Simulation, address: str, options: argparse.Namespace):
-    async with simulation:
-        return await simulation.run(address, calls=options.calls, tapes_dir=options.tapes)
+async def _run(
+    simulation: Simulation,
+    address: str,
+    phones: Sequence[Mapping[str, str]],
+    options: argparse.Namespace,
+) -> list[CallReport]:
+    async with (
+        simulation,
+        simulation.human(address, phones, tapes_dir=options.tapes) as human,
+    ):
+        reports = await simulation.run(address, calls=options.calls, tapes_dir=options.tapes)
+        if human:
+            reports += [await human.verdict(_HUMAN_SECS) for _ in range(options.calls)]
+        return reports
 
 
-def running_address(environ: Mapping[str, str]) -> str:
-    """Where the running stack takes calls.
+def running_stack(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The addresses and phones of the running stack.
 
     Raises:
         ValueError: If none is running; says how to start one.
     """
     path = Path(environ.get("SWITCHBOARD_DATA") or ".switchboard") / "up.json"
     try:
-        address = json.loads(path.read_text())["sip"]
+        up = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise ValueError(f"{path} is not there: start 'make up', or give --address") from error
-    if not address:
+    if not up.get("sip"):
         raise ValueError(f"{path} names no SIP address: give --address")
-    return address
+    return up
 
 
 def _print(report: CallReport) -> None:

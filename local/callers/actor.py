@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -127,8 +127,7 @@ class Actor:
                 case Hear():
                     await self._hear(number, step)
                 case Keys():
-                    await phone.press(step.keys)
-                    self._mark = time.monotonic()
+                    await self._press(step)
                 case Beep():
                     await phone.say(_beep(step.beep))
                 case Wait():
@@ -163,6 +162,14 @@ class Actor:
             self.note(number, False, str(error))
         await self._speak(step.say)
 
+    async def _press(self, step: Keys) -> None:
+        if step.over_bot_after is not None:
+            await self._phone.bot_speaks(
+                since=self._mark, for_secs=step.over_bot_after, within_secs=step.within_secs
+            )
+        self._mark = time.monotonic()
+        await self._phone.press(step.keys)
+
     async def _speak(self, text: str) -> None:
         playback = await self._phone.say(self._lines[text])
         self._mark = playback.last_audible_at or time.monotonic()
@@ -187,7 +194,7 @@ class Actor:
 
     async def _expect(self, number: int, step: Expect) -> None:
         deadline = time.monotonic() + step.within_secs
-        while missing := self._missing(step.expect, step.voice):
+        while missing := self._missing(step):
             # Words on their way count: what is being said, and what is being recognised.
             coming = self._words.coming or self._phone.bot_speaking_since is not None
             if not coming and (self._phone.ended or time.monotonic() >= deadline):
@@ -198,7 +205,7 @@ class Actor:
             verb = "heard" if passed else "did not hear"
             by = "" if step.voice == "any" else f" by the {step.voice} voice"
             text = f"{verb} {phrase!r}{by}"
-            self.note(number, passed, text if passed else f"{text} in {self._text()!r}")
+            self.note(number, passed, text if passed else f"{text} in {self._text(step)!r}")
 
     async def _hear(self, number: int, step: Hear) -> None:
         deadline = time.monotonic() + step.within_secs
@@ -214,12 +221,12 @@ class Actor:
         late = [m for m in self._phone.music if m.ended_at > self._mark]
         return any(m.ended_at - max(m.started_at, self._mark) >= secs for m in late)
 
-    def _missing(self, phrases: Sequence[str], voice: str) -> list[str]:
-        text = self._words.since(self._mark, voice)
-        return [phrase for phrase in phrases if not heard(phrase, text)]
+    def _missing(self, step: Expect) -> list[str]:
+        text = self._text(step, step.voice)
+        return [phrase for phrase in step.expect if not heard(phrase, text)]
 
-    def _text(self) -> str:
-        return self._words.since(self._mark)
+    def _text(self, step: Expect, voice: str = "any") -> str:
+        return self._words.since(0.0 if step.ever else self._mark, voice)
 
     def _told(self, utterance: Utterance) -> None:
         if self.on_line:

@@ -22,7 +22,7 @@ from local.callers.actor import Actor
 from local.callers.ears import EARS_ENVIRONMENT, Ears
 from local.callers.heard_words import Transcriber
 from local.callers.phone import Phone
-from local.callers.report import CallReport, Line
+from local.callers.report import CallReport, Finding, Line
 from local.callers.scenario import HumanScript, ScenarioError, load_human
 from local.callers.voice import Voice, VoiceError
 from local.models import models_folder, moonshine_folder
@@ -132,6 +132,14 @@ class Human:
                 await self._reported.wait()
         self._asked += 1
         return self.reports[self._asked - 1]
+
+    async def verdict(self, within_secs: float) -> CallReport:
+        """As ``report``; without a call in time a report that says so and is not passed."""
+        try:
+            return await self.report(within_secs)
+        except TimeoutError:
+            finding = Finding(0, False, "nobody was put through to the human")
+            return CallReport(self._script.name, findings=[finding])
 
     async def _take(self, call: SipCall) -> None:
         self._calls += 1

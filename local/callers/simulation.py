@@ -1,7 +1,8 @@
 """Prepares and runs simulated callers: voice and ears first, then the calls."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from local.callers.caller import Caller
 from local.callers.ears import Ears
+from local.callers.human import Human
 from local.callers.report import CallReport, Line
 from local.callers.scenario import Scenario
 from local.callers.voice import Voice
@@ -33,6 +35,7 @@ class Simulation:
         self.scenario = scenario
         self._environ = environ
         self._lines: dict[str, np.ndarray] = {}
+        self._human_lines: dict[str, np.ndarray] = {}
         self._ears: Ears | None = None
         self._endpoint: SipEndpoint | None = None
 
@@ -54,8 +57,12 @@ class Simulation:
         Raises:
             VoiceError: If there is no voice.
         """
-        voice = Voice.on_this_machine(self.scenario.voice, self._environ)
-        self._lines = await voice.render(self.scenario.lines())
+        scripts = [self.scenario, *([self.scenario.human] if self.scenario.human else [])]
+        rendered = [
+            await Voice.on_this_machine(script.voice, self._environ).render(script.lines())
+            for script in scripts
+        ]
+        self._lines, self._human_lines = rendered[0], rendered[-1]
         self._ears = await Ears.open(moonshine_folder(models_folder(self._environ)))
         self._endpoint = await SipEndpoint.open(user_agent="switchboard-caller")
 
@@ -83,6 +90,46 @@ class Simulation:
             tape_path=tape_path,
             on_line=on_line,
         )
+
+    @asynccontextmanager
+    async def human(
+        self,
+        address: str,
+        phones: Sequence[Mapping[str, str]],
+        *,
+        tapes_dir: Path | None = None,
+        on_line: Callable[[Line], None] | None = None,
+    ) -> AsyncIterator[Human | None]:
+        """The scenario's person at the desk, with a registered phone; None if it names nobody.
+
+        Args:
+            address: ``host:port`` of the SIP side.
+            phones: Logins of the phones that may register, as in ``up.json``.
+            tapes_dir: Where recordings go.
+            on_line: Told each thing said.
+
+        Raises:
+            ValueError: If the person's phone is none of ``phones``.
+            SipCallError: If the registrar refuses it.
+        """
+        assert self._ears, "prepare first"
+        script = self.scenario.human
+        if script is None:
+            yield None
+            return
+        login = next((phone for phone in phones if phone["number"] == script.number), None)
+        if login is None:
+            raise ValueError(f"no phone {script.number} may register at {address}")
+        async with Human(
+            script,
+            lines=self._human_lines,
+            ears=self._ears,
+            registrar=address,
+            login=login,
+            tapes_dir=tapes_dir,
+            on_line=on_line,
+        ) as human:
+            yield human
 
     async def run(
         self, address: str, *, calls: int = 1, tapes_dir: Path | None = None

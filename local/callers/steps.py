@@ -60,11 +60,13 @@ class Expect(Strict):
         expect: Phrases; each may offer alternatives separated by `` | ``.
         voice: Who must say them: ``first`` is the voice heard first on the call (the bot's),
             ``other`` is any other.
+        ever: Counts what was heard since the call began.
         within_secs: Limit, counted from the start of this step; who speaks is heard out.
     """
 
     expect: Annotated[list[str], Field(min_length=1)]
     voice: Literal["any", "first", "other"] = "any"
+    ever: bool = False
     within_secs: Secs = 12.0
 
 
@@ -83,9 +85,17 @@ class Hear(Strict):
 
 
 class Keys(Strict):
-    """Presses keys (RFC 4733), in the middle of whatever the bot says."""
+    """Presses keys (RFC 4733), in the middle of whatever the bot says.
+
+    Parameters:
+        keys: Which.
+        over_bot_after: Waits until the bot has been speaking for so long.
+        within_secs: How long to wait for that.
+    """
 
     keys: Annotated[str, Field(pattern=r"^[0-9*#A-D]+$")]
+    over_bot_after: Annotated[float, Field(ge=0, le=30)] | None = None
+    within_secs: Secs = 10.0
 
 
 class Beep(Strict):

@@ -62,14 +62,14 @@ async def _run(scenario: Scenario, console: Console, options: argparse.Namespace
             held.enter_async_context(_address(options.running, data_dir, console)),
             held.enter_async_context(simulation),
         )
-        report, record, verdict = await place_call(
+        reports, record, verdict = await place_call(
             simulation,
             address,
             console,
-            tape_path=data_dir / "caller.wav",
+            tapes_dir=data_dir,
             live=console.is_terminal and not options.plain,
         )
-    show_summary(console, report, record, verdict)
+    show_summary(console, reports, record, verdict)
     console.print(f"  logs      {data_dir / 'logs'}\n", markup=False)
     return 0 if verdict.passed else 1
 

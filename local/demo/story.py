@@ -21,8 +21,9 @@ from records.events import (
     TurnMeasured,
 )
 from records.latency import TurnLatency
+from records.transfer_events import CallBridged, DeskAnswered, DeskFailed, TransferStarted
 
-Who = Literal["caller", "bot", "line", "tool", "time", "error"]
+Who = Literal["caller", "bot", "human", "line", "tool", "time", "error"]
 _STAGES = {
     "endpointing": "silence",
     "transcription": "transcript",
@@ -123,6 +124,14 @@ def _tell(event: AnyEvent) -> tuple[Who, str] | None:
             return "time", stages(event.latency)
         case ErrorRaised():
             return "error", f"{event.source}: {event.message}"
+        case TransferStarted():
+            return "line", f"the bot calls {event.desk.replace('_', ' ')}; the caller hears music"
+        case DeskAnswered():
+            return "human", "picks up; the bot tells who calls and why"
+        case DeskFailed():
+            return "human", f"does not take the call: {event.outcome.replace('_', ' ')}"
+        case CallBridged():
+            return "line", "caller and human hear each other"
         case CallEnded():
             return "line", f"the call is over: {event.outcome}"
     return None

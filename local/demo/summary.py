@@ -26,9 +26,11 @@ class Verdict:
         return not self.failures
 
 
-def judge(report: CallReport, records: Sequence[dict[str, Any]], outcome: str | None) -> Verdict:
-    """What the caller heard, the outcome, and exactly one record."""
-    failures = list(report.failures)
+def judge(
+    reports: Sequence[CallReport], records: Sequence[dict[str, Any]], outcome: str | None
+) -> Verdict:
+    """What everybody heard, the outcome, and exactly one record."""
+    failures = [f"{report.scenario}: {text}" for report in reports for text in report.failures]
     if len(records) != 1:
         failures.append(f"{len(records)} records of the call instead of one")
     for record in records:
@@ -41,18 +43,30 @@ def judge(report: CallReport, records: Sequence[dict[str, Any]], outcome: str | 
 
 
 def show_summary(
-    console: Console, report: CallReport, record: dict[str, Any] | None, verdict: Verdict
+    console: Console,
+    reports: Sequence[CallReport],
+    record: dict[str, Any] | None,
+    verdict: Verdict,
 ) -> None:
-    """Print turns, times and places."""
+    """Print turns, times and places.
+
+    Args:
+        console: Where to.
+        reports: Of the caller and, if there was one, of the human at the desk.
+        record: The call's record, if it was found.
+        verdict: Whether all was right.
+    """
     if record:
         console.print(_turns(record))
-    for sentence in _figures(report, record):
+    for sentence in [*_figures(reports[0], record), *_at_the_desk(reports)]:
         console.print(f"  {sentence}", highlight=False, markup=False)
     for failure in verdict.failures:
         console.print(f"  ✗ {failure}", style="red", highlight=False, markup=False)
-    heard = sum(finding.passed for finding in report.findings)
     if verdict.passed:
-        text = f"✓ the caller heard all {heard} things it expected; one record, outcome as expected"
+        counts = [sum(finding.passed for finding in report.findings) for report in reports]
+        human = f", the human all {counts[1]}" if len(counts) > 1 else ""
+        text = f"✓ the caller heard all {counts[0]} things it expected{human}; "
+        text += "one record, outcome as expected"
         console.print(f"  {text}", style="bold green", highlight=False)
 
 
@@ -103,6 +117,19 @@ def _figures(report: CallReport, record: dict[str, Any] | None) -> list[str]:
         sentences.append(f"recording {record['recording']}")
     if report.tape_path:
         sentences.append(f"caller's own tape {report.tape_path}")
+    return sentences
+
+
+def _at_the_desk(reports: Sequence[CallReport]) -> list[str]:
+    sentences: list[str] = []
+    for caller, human in zip(reports, reports[1:], strict=False):
+        if caller.music:
+            began, ended = caller.music[0][0], caller.music[-1][1]
+            sentences.append(f"hold music from {began:.1f} s to {ended:.1f} s")
+        spoken = " · ".join(line.text for line in human.lines if line.who == "line")
+        sentences.append(f"the human heard: {spoken}")
+        if human.tape_path:
+            sentences.append(f"human's own tape {human.tape_path}")
     return sentences
 
 

@@ -15,6 +15,7 @@ from local.demo.story import Story, StoryLine
 _STYLES = {
     "caller": "bold cyan",
     "bot": "bold green",
+    "human": "bold blue",
     "line": "dim",
     "tool": "magenta",
     "time": "yellow",
@@ -119,5 +120,5 @@ def _text(line: StoryLine) -> Text:
     return Text.assemble(
         (f"{line.t:7.2f}  ", "dim"),
         (f"{line.who:>6}  ", style),
-        (line.text, "" if line.who in ("caller", "bot") else style),
+        (line.text, "" if line.who in ("caller", "bot", "human") else style),
     )

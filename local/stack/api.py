@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ import aiohttp
 from records.events import EVENT, AnyEvent
 
 _REQUEST_SECS = 10.0
+_STORED_SECS = 2.0
 
 
 class ApiError(Exception):
@@ -121,5 +123,8 @@ class Api:
 
 
 def _is_measured(call: dict[str, Any]) -> bool:
-    """A call without a recording has no tape to wait for."""
-    return bool(call["tape"]) or not call["recording"]
+    """The recording is stored and measured a moment behind the end; some calls have none."""
+    if call["tape"] or call["recording"] or not call["answered_at"]:
+        return bool(call["tape"]) or not call["recording"]
+    ended_at = datetime.fromisoformat(call["ended_at"])
+    return (datetime.now(UTC) - ended_at).total_seconds() > _STORED_SECS
