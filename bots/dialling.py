@@ -101,7 +101,7 @@ class Dialling:
             caller_id=order.caller_id,
             ring_secs=order.ring_secs,
             max_call_secs=order.max_call_secs,
-            headers={"X-Switchboard-Call": self._job.call_id, **order.headers},
+            headers={"X-Switchboard-Call": self._job.call_id},
         )
 
     def _note(self, result: LegResult) -> None:

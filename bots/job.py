@@ -15,7 +15,6 @@ class DialOrder:
         caller_id: Number shown to the phone; "" leaves it to the trunk.
         ring_secs: How long it may ring.
         max_call_secs: When LiveKit itself hangs up, should everything of ours have failed.
-        headers: SIP headers of the INVITE.
         attempt: 1, 2, 3 … of the same errand.
     """
 
@@ -24,7 +23,6 @@ class DialOrder:
     caller_id: str = ""
     ring_secs: float = 30.0
     max_call_secs: float = 3660.0
-    headers: Mapping[str, str] = field(default_factory=dict)
     attempt: int = 1
 
 

@@ -226,7 +226,7 @@ async def test_only_the_caller_counts(tmp_path):
 
 
 def test_a_job_travels_as_json_and_hides_its_secrets():
-    dial = DialOrder("+15550123", headers={"X-A": "b"})
+    dial = DialOrder("+15550123", "ST_1", caller_id="+15550100")
     variables = {"name": "Ada"}
     job = CallJob(
         "c1", "room", "ws://x", "secret", "bot", api_secret="secret", dial=dial, variables=variables
