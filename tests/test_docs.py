@@ -16,7 +16,7 @@ from livekit.rtc import _ffi_client
 from livekit.rtc.track import Track
 from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
-from pipecat.audio.vad.silero import SileroVADAnalyzer
+from pipecat.audio.vad.silero import SileroOnnxModel, SileroVADAnalyzer
 from pipecat.flows import FlowConfig
 from pipecat.frames.frames import InputDTMFFrame, TTSSpeakFrame
 from pipecat.tests.utils import run_test
@@ -314,6 +314,10 @@ def test_every_private_name_listed_is_still_there_upstream():
         "_predict_endpoint": LocalSmartTurnAnalyzerV3,
         "_session": LocalSmartTurnAnalyzerV3,
         "_ffi_handle": Track,
+        "_state": SileroOnnxModel,
+        "_context": SileroOnnxModel,
+        "_last_sr": SileroOnnxModel,
+        "_last_batch_size": SileroOnnxModel,
     }
     for name, kind in of_other_objects.items():
         assert name in _attributes(kind)
