@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from pipecat.frames.frames import InputAudioRawFrame, StartFrame
+from pipecat.frames.frames import CancelFrame, EndFrame, InputAudioRawFrame, StartFrame
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.transports.base_input import BaseInputTransport
 
@@ -50,6 +50,8 @@ class HoldWatch(BaseObserver):
         """Weigh the caller's audio; what a processor makes of it later is not the line."""
         if isinstance(data.frame, StartFrame) and self._watching is None:
             self._watching = asyncio.create_task(self._watch_for_nothing())
+        elif isinstance(data.frame, EndFrame | CancelFrame):
+            self._stop()  # the line is not listened to any more, and the goodbye still plays
         if not isinstance(data.frame, InputAudioRawFrame):
             return
         if isinstance(data.source, BaseInputTransport):
@@ -59,6 +61,9 @@ class HoldWatch(BaseObserver):
     async def cleanup(self) -> None:
         """Stop listening with the pipeline."""
         await super().cleanup()
+        self._stop()
+
+    def _stop(self) -> None:
         if self._watching:
             self._watching.cancel()
             self._watching = None

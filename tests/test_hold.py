@@ -4,12 +4,19 @@ import asyncio
 
 import numpy as np
 import pytest
-from pipecat.frames.frames import Frame, InputAudioRawFrame, UserAudioRawFrame
+from pipecat.frames.frames import (
+    EndFrame,
+    Frame,
+    InputAudioRawFrame,
+    StartFrame,
+    UserAudioRawFrame,
+)
 from pipecat.observers.base_observer import FramePushed
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_transport import TransportParams
 
+from processors import hold_watch
 from processors.hold_clock import HoldClock, is_dead
 from processors.hold_watch import HoldWatch
 
@@ -110,4 +117,24 @@ async def test_only_what_comes_off_the_line_counts(from_line, events):
             await _pushed(watch, line if from_line else _Elsewhere(), frame)
     await asyncio.sleep(0)
     assert told == events and not watch.held
+    await watch.cleanup()
+
+
+@pytest.mark.parametrize("ends, events", [(False, ["began"]), (True, [])])
+async def test_line_that_sends_nothing_is_held_unless_the_call_ends(ends, events, monkeypatch):
+    monkeypatch.setattr(hold_watch, "MISSING_SECS", 0.02)
+    now, told = 100.0, []
+    watch = HoldWatch(now=lambda: now)
+    watch.add_event_handler("on_hold_began", lambda _: told.append("began"))
+    line = BaseInputTransport(TransportParams())
+    await _pushed(watch, line, StartFrame())
+    noise = np.random.default_rng(1).integers(-50, 50, 320, np.int16).tobytes()
+    for _ in range(10):
+        await _pushed(watch, line, UserAudioRawFrame(noise, 16000, 1, user_id="caller"))
+    if ends:
+        await _pushed(watch, line, EndFrame())
+    for _ in range(5):
+        now += 1
+        await asyncio.sleep(0.05)
+    assert told == events
     await watch.cleanup()
