@@ -23,6 +23,7 @@ from bots.ending import Ending, EndingGate, outcome_of
 from bots.escalation import ready_globals
 from bots.first_token_watch import FirstTokenWatch
 from bots.key_menu import KeyMenu
+from bots.own_phrases import OwnPhrases
 from bots.pipeline import CANCEL_SECS, build_pipeline
 from bots.provider_watch import ProviderWatch
 from bots.sentences import sentences_for
@@ -72,6 +73,7 @@ class Conversation:
         self.bot = bot
         self.sentences = sentences_for(bot.config.language)
         self.silence = SilenceWatch(bot, call, gate, self.sentences, log)
+        self._own = OwnPhrases(phrases, bot, providers)
         self._machine = AnsweringMachine.expected(bot, call, gate, log)
         self._gate = gate
         self._call = call
@@ -114,7 +116,7 @@ class Conversation:
             machine=self._machine,
         )
         self.worker = self.pipeline.worker
-        self.speaker = Speaker(bot, self.worker, phrases)
+        self.speaker = Speaker(bot, self.worker, self._own)
         self._watch = ProviderWatch(gate, self.speaker, self.sentences)
         menu = KeyMenu(bot, self.worker, self.speaker, self.caller_gate, self._transfer)
         menu.arm(self.keypad)
@@ -122,7 +124,7 @@ class Conversation:
 
     async def start(self, secs: float) -> bool:
         """Connect all services; whether they are ready within ``secs``, and nothing ended it."""
-        if self.bot.config.greeting:
+        if self.bot.config.greeting and not self.bot.variables:
             self._greeting = await self.speaker.prepared(self.bot.config.greeting)
         runner = WorkerRunner(handle_sigint=False)
         await runner.add_workers(self.worker)
@@ -132,6 +134,7 @@ class Conversation:
             return False
         if not self.pipeline.usable:  # its error is still on the way through the pipeline
             await self._gate.wait(ERROR_SECS)
+        self._own.begin()
         return self._gate.ending is None and self.pipeline.usable
 
     async def open(self) -> None:
@@ -139,7 +142,7 @@ class Conversation:
         self._watch.answered = True
         if self.bot.flow:
             await self._enter_flow(self.bot.flow)
-        greet = self._greet if self._greeting else None
+        greet = self._greet if self.bot.config.greeting else None
         if self._machine:
             self._machine.start(self.worker, self.speaker, self.caller_gate, self.idle, greet)
         elif greet:
@@ -152,8 +155,8 @@ class Conversation:
         return self.silence.idle
 
     async def _greet(self) -> None:
-        assert self._greeting
-        await self.worker.queue_frame(self._greeting)
+        greeting = self._greeting or await self.speaker.prepared(self.bot.config.greeting)
+        await self.worker.queue_frame(greeting)
 
     async def warn(self) -> None:
         """Say that the call will reach its longest duration soon."""
@@ -163,6 +166,7 @@ class Conversation:
 
     async def close(self, *, line_is_gone: asyncio.Event) -> None:
         """Take the pipeline down: speak out if the ending asks for it, end, else cancel."""
+        await self._own.close()
         running, ending = self._running, self._gate.ending
         if running is None:
             return

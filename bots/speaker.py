@@ -5,15 +5,15 @@ from pipecat.frames.frames import Frame, InterruptionFrame, TTSSpeakFrame
 from pipecat.pipeline.worker import PipelineWorker
 
 from bots.bot import Bot
+from bots.own_phrases import Phrases
 from bots.phrase_processor import PhraseFrame
 from bots.phrases import RATE_HZ
-from services.phrases import PhraseStore
 
 
 class Speaker:
     """Puts sentences of ours into a bot's mouth; they enter context and transcript like its own."""
 
-    def __init__(self, bot: Bot, worker: PipelineWorker, phrases: PhraseStore):
+    def __init__(self, bot: Bot, worker: PipelineWorker, phrases: Phrases):
         """Initialize; nothing is said yet."""
         self._bot = bot
         self._worker = worker
