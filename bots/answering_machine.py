@@ -1,11 +1,11 @@
 """What the bot does when a machine answers its call: leave a message, hang up, try again."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from loguru import logger
 from pipecat.classifiers.llm.classifier import LLMClassifier
 from pipecat.frames.frames import Frame
-from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 
@@ -20,6 +20,8 @@ from processors.voicemail import FarEndJudge
 from records.far_end_events import BeepHeard, FarEndJudged, MessageLeft
 from records.log import EventLog
 from transports.call_info import CallInfo
+
+MESSAGE_SECS = 120.0
 
 Greet = Callable[[], Awaitable[None]]
 
@@ -50,7 +52,6 @@ class AnsweringMachine:
 
     def start(
         self,
-        worker: PipelineWorker,
         speaker: Speaker,
         caller_gate: CallerGate,
         idle: IdleWatch,
@@ -59,7 +60,6 @@ class AnsweringMachine:
         """The far end has answered.
 
         Args:
-            worker: Runs the pipeline.
             speaker: Speaks the message.
             caller_gate: Shut while the message is spoken.
             idle: Does not count before a person is there.
@@ -84,7 +84,7 @@ class AnsweringMachine:
         async def on_machine(_, by: str):
             self._note_machine(by)
             caller_gate.shut()
-            await self._follow_policy(worker, speaker)
+            await self._follow_policy(speaker)
 
         self.judge.start()
 
@@ -96,19 +96,28 @@ class AnsweringMachine:
         self._gate.achieved = "voicemail"
         logger.info(f"{self._bot.name}: a machine answered, told by {by}: {keys.policy}")
 
-    async def _follow_policy(self, worker: PipelineWorker, speaker: Speaker) -> None:
+    async def _follow_policy(self, speaker: Speaker) -> None:
         keys = self._bot.config.voicemail
         assert keys
         if keys.policy != "leave_message" or self._gate.ending:
             self._gate.close(Ending("voicemail", f"machine:{keys.policy}"))
             return
-        await self._say(await speaker.prepared(keys.message))
-        await worker.flush_pipeline()
-        self._log.add(MessageLeft)
-        self._gate.close(Ending("voicemail", "machine:message_left"))
+        if await self._say(await speaker.prepared(keys.message)):
+            self._log.add(MessageLeft)
+            self._gate.close(Ending("voicemail", "machine:message_left"))
+        else:
+            self._gate.close(Ending("voicemail", "machine:message_not_played"))
 
-    async def _say(self, frame: Frame) -> None:
+    async def _say(self, frame: Frame) -> bool:
+        """Speak a frame; whether it was heard to its end."""
         frame.interruptible = False
+        self.judge.spoken.clear()
         # The detector lets nothing of the conversation pass any more: the message begins there.
         assert self.judge.detector
         await self.judge.detector.push_frame(frame)
+        try:
+            async with asyncio.timeout(MESSAGE_SECS):
+                await self.judge.spoken.wait()
+        except TimeoutError:
+            return False
+        return True

@@ -144,7 +144,7 @@ class Conversation:
             await self._enter_flow(self.bot.flow)
         greet = self._greet if self.bot.config.greeting else None
         if self._machine:
-            self._machine.start(self.worker, self.speaker, self.caller_gate, self.idle, greet)
+            self._machine.start(self.speaker, self.caller_gate, self.idle, greet)
         elif greet:
             await greet()
         self.silence.start(self.speaker)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pipecat.classifiers.base_classifier import BaseClassifier
 from pipecat.extensions.voicemail.voicemail_detector import VoicemailDetector
 from pipecat.frames.frames import (
+    BotStoppedSpeakingFrame,
     InputAudioRawFrame,
     TranscriptionFrame,
     VADUserStartedSpeakingFrame,
@@ -50,6 +51,7 @@ class FarEndJudge(BaseObserver):
         verdict: None while it is not known.
         gate: For the pipeline, before the LLM: the bot says nothing before the verdict.
         detector: For the pipeline, behind the STT; it is None until ``ask_with()``.
+        spoken: Set whenever the bot stops to speak.
     """
 
     def __init__(self, **kwargs):
@@ -62,6 +64,7 @@ class FarEndJudge(BaseObserver):
         self.verdict: Verdict | None = None
         self.gate = AnswerGate()
         self.detector: VoicemailDetector | None = None
+        self.spoken = asyncio.Event()
         self._beeps: BeepDetector | None = None
         self._words = False
         self._started = False
@@ -97,6 +100,8 @@ class FarEndJudge(BaseObserver):
 
     async def on_push_frame(self, data: FramePushed) -> None:
         """Listen for the beep, and for silence."""
+        if isinstance(data.frame, BotStoppedSpeakingFrame):
+            self.spoken.set()
         if self.verdict or not self._started:
             return
         match frame := data.frame:
