@@ -81,17 +81,20 @@ class CaptionObserver(BaseObserver):
     def _bot_says(self, frame: TTSTextFrame) -> None:
         # A line for each context: the words of two that follow close upon each other come mixed.
         line = self._bot.get(frame.context_id)
-        if line is None:
+        if line is None or (line.final and frame.context_id is None):
             self._settle_caller()
+            self._bot = {context: line for context, line in self._bot.items() if not line.final}
             line = Caption("bot", self._next(), "")
         space = "" if frame.includes_inter_frame_spaces or not line.text else " "
-        line = self._bot[frame.context_id] = replace(line, text=line.text + space + frame.text)
+        line = replace(line, text=line.text + space + frame.text, final=False)
+        self._bot[frame.context_id] = line
         self._on_caption(replace(line, text=line.text.strip()))
 
     def _bot_ended(self, mark: str = "") -> None:
-        for line in self._bot.values():
-            self._on_caption(replace(line, text=line.text.strip() + mark, final=True))
-        self._bot.clear()
+        for context, line in self._bot.items():
+            if not line.final:
+                self._on_caption(replace(line, text=line.text.strip() + mark, final=True))
+                self._bot[context] = replace(line, final=True)
 
     def _caller_says(self, frame: InterimTranscriptionFrame | TranscriptionFrame) -> None:
         words = frame.text.strip()

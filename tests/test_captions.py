@@ -70,7 +70,7 @@ async def test_a_bot_that_is_cut_off_ends_where_it_was_heard_last():
     await screen.word("A")
     await screen.word("table")
     await screen.push(InterruptionFrame())
-    await screen.word("Yes?")
+    await screen.word("Yes?", "2")
     assert screen.lines == [("bot", "A table —", True), ("bot", "Yes?", False)]
 
 
@@ -86,6 +86,16 @@ async def test_two_sentences_whose_words_come_mixed_are_two_lines():
         await screen.word(word, sentence)
     await screen.push(BotStoppedSpeakingFrame())
     assert screen.lines == [("bot", "One moment. Please.", True), ("bot", "I am", True)]
+    await screen.word("here.", "2")
+    assert screen.lines[1] == ("bot", "I am here.", False)  # the pause was the other's end
+
+
+async def test_a_voice_without_contexts_begins_a_line_when_it_begins_to_speak():
+    screen = Screen()
+    for _ in range(2):
+        await screen.push(TTSTextFrame("Yes.", text_type=TextType.WORD), OUTPUT)
+        await screen.push(BotStoppedSpeakingFrame())
+    assert screen.lines == [("bot", "Yes.", True), ("bot", "Yes.", True)]
 
 
 async def test_the_callers_words_grow_and_settle_with_the_turn():
