@@ -91,6 +91,7 @@ class HoldLine:
         feeds, self._feeds = self._feeds, []
         for feed in feeds:
             await feed.stop()
+            logger.debug(f"Voice {feed.played_secs:.1f} s, dropped {feed.dropped_secs:.2f} s")
 
     async def release(self) -> None:
         """Give the line back to the bot; idempotent."""

@@ -143,6 +143,19 @@ async def test_on_a_lent_line_only_the_borrower_is_heard_and_recorded():
     await source._source.aclose()
 
 
+async def test_a_line_can_be_lent_while_a_frame_of_the_pipeline_waits_for_room():
+    tap = _Tap()
+    source = PausableSource(rtc.AudioSource(24000, 1, queue_size_ms=100), tap)
+    for _ in range(20):
+        source.take_back()
+        speaking = [asyncio.create_task(source.capture_frame(_frame(1))) for _ in range(9)]
+        await asyncio.sleep(0.005)
+        source.lend()
+        await source.play(bytes(_frame(2).data.cast("B")))
+        assert not [t for t in await asyncio.gather(*speaking, return_exceptions=True) if t]
+    await source._source.aclose()
+
+
 async def test_a_held_line_can_be_lent():
     tap = _Tap()
     source = PausableSource(rtc.AudioSource(24000, 1, queue_size_ms=100), tap)

@@ -161,10 +161,10 @@ async def test_a_person_at_a_foreign_phone_accepts_by_key_and_the_star_calls_the
             pass
     await there.send_dtmf("1")
     await _bridged(world, caller)
-    phone.start_saying(_tone(440, 3))
-    heard_there = await pump(there, 2.5, _tone(880, 1))
-    assert pitch(heard_there[-4000:]) == pytest.approx(440, abs=8)
-    assert pitch(phone.channels()[1][-4000:]) == pytest.approx(880, abs=8)
+    phone.start_saying(_tone(440, 2))
+    heard_there = await pump(there, 3, _tone(880, 1))
+    assert _has_pitch(heard_there, 440)
+    assert _has_pitch(phone.channels()[1][-24000:], 880)
     await phone.press("*")
     await within(closed(there), 5)
     await phone.bot_is_quiet(since=time.monotonic(), quiet_secs=0.6, within_secs=8)
@@ -283,6 +283,12 @@ def _registers(world: World, number: str) -> dict[str, Any]:
         "password": login["password"],
         "reg_interval": 60,
     }
+
+
+def _has_pitch(pcm: np.ndarray, hz: float) -> bool:
+    """Whether a quarter of a second of it sounds at ``hz``."""
+    parts = [pcm[at : at + 2000] for at in range(0, len(pcm) - 2000, 1000)]
+    return any(loudness(part) > 1000 and abs(pitch(part) - hz) < 8 for part in parts)
 
 
 def _tone(hz: float, secs: float) -> np.ndarray:

@@ -4,6 +4,8 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
+from loguru import logger
+
 from transports.standing_audio import StandingAudio
 
 KEEP_SECS = 0.04
@@ -30,6 +32,7 @@ class LiveFeed:
     at the line's rate.
 
     Parameters:
+        played_secs: Audio handed to the line so far.
         dropped_secs: Audio dropped so far.
     """
 
@@ -40,7 +43,7 @@ class LiveFeed:
             line: Where it is heard.
             rate_hz: Rate of the PCM.
         """
-        self.dropped_secs = 0.0
+        self.played_secs = self.dropped_secs = 0.0
         self._line, self._rate_hz = line, rate_hz
         self._waiting: deque[bytes] = deque()
         self._standing = StandingAudio()
@@ -57,6 +60,7 @@ class LiveFeed:
     def start(self) -> None:
         """Begin to play."""
         self._playing = asyncio.create_task(self._play(), name="live_feed")
+        self._playing.add_done_callback(_report)
 
     async def stop(self) -> None:
         """Play nothing more; safe to call twice."""
@@ -76,6 +80,12 @@ class LiveFeed:
                     self._drop(pcm)
                 else:
                     await self._line.play(pcm)
+                    self.played_secs += secs
 
     def _drop(self, pcm: bytes) -> None:
         self.dropped_secs += len(pcm) / 2 / self._rate_hz
+
+
+def _report(playing: asyncio.Task[None]) -> None:
+    if not playing.cancelled() and (error := playing.exception()):
+        logger.opt(exception=error).error("A voice of the bridge is silent")

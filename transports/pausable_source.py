@@ -51,6 +51,7 @@ class PausableSource:
         self._lent = False
         self._epoch = 0  # counts interruptions: what waited before one is not played after it
         self._turn = 0  # counts holds and interruptions: either ends a replay under way
+        self._capturing = asyncio.Lock()
         self._open = asyncio.Event()
         self._open.set()
 
@@ -162,7 +163,10 @@ class PausableSource:
         if self._tap:
             self._tap.played(at, pcm, self._source.sample_rate)
         rate_hz = self._source.sample_rate
-        await self._source.capture_frame(rtc.AudioFrame(pcm, rate_hz, 1, len(pcm) // 2))
+        # The native source refuses a frame while another one waits for room: when the line is
+        # lent, that may be the pipeline's last.
+        async with self._capturing:
+            await self._source.capture_frame(rtc.AudioFrame(pcm, rate_hz, 1, len(pcm) // 2))
 
     def _silence(self) -> None:
         self._source.clear_queue()
