@@ -210,6 +210,9 @@ class OneTransfer:
     async def _return(self) -> None:
         s, result = self._s, self._machine.result
         assert result
+        if announcing := self._tasks.get("announce"):
+            # Words of two sentences that wait for the voice together would be mixed.
+            await s.gate.first(asyncio.wait({announcing}))
         await self._stop("announce")
         if self._machine.bridged:
             s.gate.achieved = self._achieved_before
