@@ -58,7 +58,7 @@ def press(phone: FakePhone, key: str) -> None:
 
 
 async def said(phone: FakePhone, words: str) -> None:
-    await until(lambda: any(words in e.text for e in phone.of("bot_spoke")), 5)
+    await until(lambda: any(words in e.text for e in phone.of("bot_spoke")), 8)
 
 
 async def test_a_key_over_the_greeting_is_answered_at_once(menu, tmp_path):

@@ -96,7 +96,7 @@ def press(phone: FakePhone, keys: str) -> None:
 
 async def asked(phone: FakePhone, providers: FakeProviders, questions: int = 1) -> None:
     """The caller has said something, and the bot asks by its tool."""
-    await until(lambda: len(providers.the_tts.said) >= questions, 5)
+    await until(lambda: len(providers.the_tts.said) >= questions, 8)
 
 
 DIGITS = {"question": "Please key in your table number.", "min_digits": 3, "max_digits": 6}
@@ -113,11 +113,11 @@ async def test_a_number_is_keyed_in_over_the_question_and_read_back(till, tmp_pa
     providers = FakeProviders([("collect_digits", long)], "It is four, seven, two.")
     async with a_call(till, tmp_path, providers=providers) as phone:
         await phone.answered()
+        await phone.happened("bot_stopped_speaking")
         await providers.the_stt.hear("I want to pay")
-        await until(lambda: providers.the_tts.said and phone.of("bot_started_speaking"), 5)
-        await until(lambda: phone.of("bot_started_speaking")[-1].t > phone.of("tool_called")[0].t)
+        await until(lambda: len(phone.of("bot_started_speaking")) == 2, 8)
         press(phone, "472#")
-        await until(lambda: any("It is" in e.text for e in phone.of("bot_spoke")), 5)
+        await until(lambda: any("It is" in e.text for e in phone.of("bot_spoke")), 8)
         phone.hang_up()
         await phone.over()
     (keys,) = phone.of("keys_entered")
@@ -135,7 +135,7 @@ async def test_a_caller_may_say_the_rest_of_the_number(till, tmp_path):
         await providers.the_stt.hear("I want to pay")
         await asked(phone, providers)
         press(phone, "47")
-        await until(lambda: phone.of("bot_stopped_speaking"))
+        await until(lambda: phone.of("bot_stopped_speaking"), 8)
         await providers.the_stt.hear("and then a two")
         await answers(phone, 2)
         phone.hang_up()
@@ -152,7 +152,7 @@ async def test_a_noise_ends_no_entry(till, tmp_path):
         await providers.the_stt.hear("I want to pay")
         await asked(phone, providers)
         press(phone, "4")
-        await until(lambda: len(phone.of("bot_stopped_speaking")) == 2)
+        await until(lambda: len(phone.of("bot_stopped_speaking")) == 2, 8)
         await providers.the_stt.push_frame(VADUserStartedSpeakingFrame())
         await providers.the_stt.push_frame(VADUserStoppedSpeakingFrame())
         press(phone, "72#")
@@ -177,16 +177,19 @@ async def test_a_card_number_is_charged_and_seen_by_nobody(till, tmp_path, log_l
     async with a_call(till, tmp_path, providers=providers, recording_path=str(tape)) as phone:
         await phone.answered()
         async with noise_of(phone):
-            await until(lambda: any(heard))
+            await until(lambda: any(heard), 8)
             await providers.the_stt.hear("I want to pay")
             await asked(phone, providers)
+            await asyncio.sleep(0.3)
             heard.clear()
+            await asyncio.sleep(0.5)  # the caller looks for the card
+            assert heard and not any(heard)
             press(phone, CARD + "#")
             await phone.happened("keys_entered")
             press(phone, "9")  # a nervous finger
             await answers(phone, 2)
-            await until(lambda: sum(heard) > 25, 5)  # the line is open again
-            assert heard.index(True) * 0.02 > 0.4
+            heard.clear()
+            await until(lambda: sum(heard) > 25, 8)  # the line is open again
         phone.hang_up()
         await phone.over()
     assert sys.modules["switchboard_flows_till"].CHARGED.pop() == CARD
@@ -198,7 +201,8 @@ async def test_a_card_number_is_charged_and_seen_by_nobody(till, tmp_path, log_l
     zero = phone.of("recording_started")[0].t
     began, ended = (phone.of(kind)[0].t - zero for kind in ("tool_called", "keys_entered"))
     assert caller[: int(began * rate_hz)].any()
-    assert not caller[int((began + 0.1) * rate_hz) : int(ended * rate_hz)].any()
+    assert ended - began > 0.6
+    assert not caller[int((began + 0.4) * rate_hz) : int(ended * rate_hz)].any()
     assert caller[int((ended + 0.5) * rate_hz) :].any()
 
 
@@ -208,9 +212,9 @@ async def test_keys_of_the_bot_are_sent_whole_and_paced(till, tmp_path):
         await phone.answered()
         await providers.the_stt.hear("Press one two hash")
         digits = phone.room.local_participant.digits
-        await until(lambda: digits)
+        await until(lambda: digits, 8)
         await providers.the_stt.hear("Stop it")  # an interruption cuts no number in two
-        await until(lambda: len(digits) == 3, 5)
+        await until(lambda: len(digits) == 3, 8)
         phone.hang_up()
         await phone.over()
     assert [(key, to) for _, key, to in digits] == [(c, "sip_caller") for c in "12#"]
