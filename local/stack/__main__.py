@@ -20,9 +20,6 @@ from local.stack.plan import LiveKitAccess
 from local.stack.ports import Ports
 from local.stack.stack import Stack, StackConfig
 
-# Fetched by `make web`; without it the page only says so.
-_WEB_CLIENT = Path("web/vendor/livekit-client.umd.js")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stack; returns the exit code."""
@@ -131,8 +128,6 @@ def _welcome(stack: Stack, console: Console, config: StackConfig) -> None:
         console.print(f"  phone    {phone['number']}   {login}   {what}", markup=False)
     if "human" in stack.children:
         console.print("           a simulated human answers the desk until a phone registers")
-    if _WEB_CLIENT.exists():
-        console.print(f"  browser  {address.api}/call/receptionist", markup=False)
     console.print(f"  API      {address.api}   key {address.api_key}", markup=False)
     console.print(f"  LiveKit  {address.livekit}", markup=False)
     console.print(f"  logs     {stack.logs_dir}", markup=False)
