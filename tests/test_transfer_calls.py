@@ -297,7 +297,7 @@ def _tone(hz: float, secs: float) -> np.ndarray:
 
 async def _is_told(phone: Phone) -> None:
     """The bot's excuse begins; that is enough to know it."""
-    await phone.bot_speaks(since=time.monotonic() + 0.5, for_secs=2.5, within_secs=10)
+    await phone.bot_speaks(since=time.monotonic() + 0.5, for_secs=3.2, within_secs=10)
     await phone.hang_up()
 
 

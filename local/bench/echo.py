@@ -22,14 +22,15 @@ async def measure_echo(line: Line, *, calls: int = 3, bursts: int = 20) -> list[
     theirs: list[float] = []
     async with line.plain_bot("echo"):
         for _ in range(calls):
-            ours += await _call(line, ECHO, bursts)
-            theirs += await _call(line, PLAIN_ECHO, bursts)
+            ours += await burst_call(line, ECHO, bursts)
+            theirs += await burst_call(line, PLAIN_ECHO, bursts)
     echo = Figure("echo, Switchboard", "ms", ours, 115)
     plain = Figure("echo, Pipecat's transport defaults", "ms", theirs)
     return [echo, plain, ratio("echo, Switchboard / Pipecat's defaults", echo, plain, 0.5)]
 
 
-async def _call(line: Line, number: str, bursts: int) -> list[float]:
+async def burst_call(line: Line, number: str, bursts: int) -> list[float]:
+    """One call to an echo: milliseconds that each tone takes to come back."""
     call = line.endpoint.invite(line.uri(number), from_user="+15550001")
     onsets = _Onsets()
     call.media.on_audio = onsets.hear

@@ -13,7 +13,7 @@ class Figure:
 
     Parameters:
         name: What, in words.
-        unit: ``ms``, ``s``, ``MB``, ``%`` (of one core) or ``packets``.
+        unit: ``ms``, ``s``, ``MB``, ``%`` (of one core), ``packets``, or "" for things counted.
         samples: Every measurement, in order.
         target: What to stay at or below, for ``statistic``; None if it is only shown.
         statistic: ``median``, ``p95`` or ``max``.

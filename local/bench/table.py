@@ -48,5 +48,5 @@ def write_json(figures: Sequence[Figure], path: Path) -> None:
 def _text(value: float | None, unit: str) -> str:
     if value is None:
         return "—"
-    digits = {"ms": 0, "packets": 0, "MB": 1, "%": 1}.get(unit, 2)
+    digits = {"ms": 0, "packets": 0, "": 0, "MB": 1, "%": 1}.get(unit, 2)
     return f"{value:.{digits}f}" + (f" {unit}" if unit != "×" else " ×")

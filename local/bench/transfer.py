@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import psutil
 from livekit.api import LiveKitAPI
-from livekit.protocol.room import DeleteRoomRequest, ListRoomsRequest
-from livekit.protocol.sip import CreateSIPParticipantRequest, ListSIPOutboundTrunkRequest
+from livekit.protocol.room import ListRoomsRequest
 
+from local.bench.echo import burst_call
 from local.bench.figures import Figure
-from local.bench.line import RECEPTIONIST, Line
+from local.bench.line import ECHO, RECEPTIONIST, Line
 from local.sip.call import SipCall
 from local.sip.digest import Credentials
 from local.sip.endpoint import SipEndpoint
@@ -144,13 +144,16 @@ async def bridge(
 
 
 async def measure_transfers(line: Line, *, transfers: int = 5, bursts: int = 20) -> list[Figure]:
-    """A few transfers, tone bursts both ways on each, and the same bursts in one room."""
+    """A few transfers, tone bursts both ways on each, and the same bursts on an echo call.
+
+    An echo goes the way of a bridged voice, phone → room → bot → room → phone, without the bridge.
+    """
     waits: list[float] = []
     gaps: list[float] = []
     ways: dict[str, list[float]] = {"caller": [], "person": []}
     async with AsyncExitStack() as stack:
         desk = await Desk.open(line, stack)
-        direct = await _one_room(line, desk, bursts)
+        echo = await burst_call(line, ECHO, bursts)
         for number in range(transfers):
             bridged = await bridge(line, desk, hold_secs=12.0 if number == 0 else 0.0)
             waits.append(1000 * bridged.answer_to_bridge_secs)
@@ -160,8 +163,8 @@ async def measure_transfers(line: Line, *, transfers: int = 5, bursts: int = 20)
             ways["caller"] += await _one_way(bridged.caller, bridged.human, bursts // 4)
             ways["person"] += await _one_way(bridged.human, bridged.caller, bursts // 4)
             await bridged.hang_up()
-    base = float(np.median(direct)) if direct else 0.0
-    note = f"one room, no bridge: {base:.0f} ms"
+    base = float(np.median(echo))
+    note = f"the way without a bridge, an echo: {base:.0f} ms"
     added = [late - base for way in ways.values() for late in way]
     return [
         Figure("transfer, key to the person's voice at the caller", "ms", waits, 1000),
@@ -189,9 +192,9 @@ async def soak_transfers(line: Line, *, calls: int = 50) -> list[Figure]:
     grown = [float(b - a) for a, b in zip(first, last, strict=True)]
     warm = memory[min(4, len(memory) - 1)]
     return [
-        Figure(f"{calls} transfers, rooms left", "packets", [float(last[0])], 0.5, "max"),
-        Figure("… processes more than after the third", "packets", [grown[1]], 0.5, "max"),
-        Figure("… sockets more than after the third", "packets", [grown[2]], 0.5, "max"),
+        Figure(f"{calls} transfers, rooms left", "", [float(last[0])], 0.0, "max"),
+        Figure("… processes more than after the third", "", [grown[1]], 0.0, "max"),
+        Figure("… sockets more than after the third", "", [grown[2]], 0.0, "max"),
         Figure("… memory more than after the fifth", "MB", [memory[-1] - warm], 20.0, "max"),
     ]
 
@@ -212,37 +215,6 @@ async def _settled(
             if not rooms or time.monotonic() > deadline:
                 return found
             await asyncio.sleep(0.1)
-
-
-async def _one_room(line: Line, desk: Desk, bursts: int) -> list[float]:
-    """The same way without a bridge: two phones that LiveKit has in one room."""
-    livekit = line.stack.livekit
-    url = livekit.url.replace("ws", "http", 1)
-    async with LiveKitAPI(url, livekit.api_key, livekit.api_secret) as client:
-        trunks = await client.sip.list_outbound_trunk(ListSIPOutboundTrunkRequest())
-        trunk_id = next(t.sip_trunk_id for t in trunks.items if t.name == "local")
-        ends: list[End] = []
-        for identity in ("one", "two"):
-            request = CreateSIPParticipantRequest(
-                room_name="bench-direct",
-                participant_identity=identity,
-                sip_trunk_id=trunk_id,
-                sip_call_to=DESK,
-            )
-            await client.sip.create_sip_participant(request)
-            async with asyncio.timeout(_LIMIT_SECS):
-                call = await desk.rings.get()
-            await call.answer()
-            ends.append(End(call))
-            ends[-1].sender.start()
-        await asyncio.sleep(2)
-        try:
-            return await _one_way(ends[0], ends[1], bursts)
-        finally:
-            for end in ends:
-                end.sender.stop()
-                await end.call.hangup()
-            await client.room.delete_room(DeleteRoomRequest(room="bench-direct"))
 
 
 async def _one_way(speaker: End, listener: End, bursts: int) -> list[float]:
