@@ -228,8 +228,11 @@ class ToneTTS(TTSService):
             yield TTSAudioRawFrame(tone(text, 24000), 24000, 1, context_id=context_id)
 
 
+WORD_SECS = 0.05
+
+
 def tone(text: str, rate_hz: int) -> bytes:
-    samples = np.arange(int(rate_hz * 0.05) * len(text.split()))
+    samples = np.arange(int(rate_hz * WORD_SECS) * len(text.split()))
     return (np.sin(samples / 10) * 8000).astype(np.int16).tobytes()
 
 

@@ -12,6 +12,7 @@ from loguru import logger
 from bots.bot import Bot
 from bots.loading import load_bots
 from bots.sentences import ENGLISH
+from tests import fakes_session
 from tests.fakes_room import FakeRoom, until
 from tests.fakes_session import FakeProviders, a_call
 
@@ -117,7 +118,10 @@ async def test_a_bot_that_ends_without_a_goodbye_is_asked_for_one(receptionist, 
     assert phone.of("bot_spoke")[-1].text == "Goodbye then."
 
 
-async def test_what_is_cut_off_by_the_caller_is_not_in_the_transcript(receptionist, tmp_path):
+async def test_what_is_cut_off_by_the_caller_is_not_in_the_transcript(
+    receptionist, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fakes_session, "WORD_SECS", 0.3)  # time to interrupt it, on any machine
     providers = FakeProviders("Yes.")
     async with a_call(receptionist, tmp_path, providers=providers) as phone:
         await phone.answered()
@@ -136,6 +140,7 @@ async def test_a_caller_who_hangs_up_mid_word_ends_the_call_at_once(receptionist
         await phone.answered()
         await providers.the_stt.hear("Tell me everything")
         await until(lambda: len(phone.of("bot_started_speaking")) == 2, 5)
+        await asyncio.sleep(0.3)  # so much of the ten seconds is heard
         phone.hang_up()
         await phone.over(2)
     assert phone.ending[0] == "caller_hung_up"
