@@ -15,7 +15,6 @@ from loguru import logger
 from local.exchange import stun
 
 Address = tuple[str, int]
-_BATCH = 64
 _RECEIVE_BUFFER = 1 << 20
 
 
@@ -92,19 +91,17 @@ class IceSocket:
             self.dropped += 1
 
     def _readable(self) -> None:
-        for _ in range(_BATCH):  # bounded, so that other callbacks get their turn
-            try:
-                data, address = self._socket.recvfrom(2048)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:  # ICMP port unreachable of an earlier send
-                continue
-            if data and data[0] < 4:
-                self._on_stun(data, address)
-            elif data and (peer := self._by_address.get(address)):
-                peer.on_datagram(data)
-            else:
-                self.dropped += 1
+        # One at a time: asking in vain for a second costs as much as the loop's next call does.
+        try:
+            data, address = self._socket.recvfrom(2048)
+        except OSError:  # nothing there, or ICMP port unreachable of an earlier send
+            return
+        if data and data[0] < 4:
+            self._on_stun(data, address)
+        elif data and (peer := self._by_address.get(address)):
+            peer.on_datagram(data)
+        else:
+            self.dropped += 1
 
     def _on_stun(self, data: bytes, address: Address) -> None:
         request = stun.parse_request(data)

@@ -23,7 +23,7 @@ class G711:
 
     def encode(self, pcm: np.ndarray) -> bytes:
         """16-bit mono PCM to one byte a sample."""
-        return self._encode.take(np.ascontiguousarray(pcm, np.int16).view(np.uint16)).tobytes()
+        return self._encode.take(pcm.astype(np.int16, copy=False).view(np.uint16)).tobytes()
 
     def decode(self, payload: bytes) -> np.ndarray:
         """One byte a sample to 16-bit mono PCM."""

@@ -29,9 +29,15 @@ class RtpPacket(NamedTuple):
 
     def serialise(self) -> bytes:
         """The datagram."""
-        second = (0x80 if self.marker else 0) | self.payload_type
-        header = _HEADER.pack(0x80, second, self.sequence, self.timestamp, self.ssrc)
-        return header + self.payload
+        return build_rtp(*self)
+
+
+def build_rtp(
+    payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: bytes, marker: bool
+) -> bytes:
+    """The datagram of a packet."""
+    second = 0x80 | payload_type if marker else payload_type
+    return _HEADER.pack(0x80, second, sequence, timestamp, ssrc) + payload
 
 
 def parse_rtp(data: bytes) -> RtpPacket:

@@ -10,7 +10,7 @@ import numpy as np
 from local.sip.behaviour import RtpOptions
 from local.sip.dtmf import EventPayload, digit_ticks
 from local.sip.g711 import CODECS
-from local.sip.rtp_packet import RtpPacket
+from local.sip.rtp_packet import build_rtp
 from local.sip.sdp import Negotiated
 
 FRAME = 160
@@ -104,10 +104,10 @@ class RtpSender:
         self._packet(payload_type, self._event_timestamp, event.serialise())
 
     def _packet(self, payload_type: int, timestamp: int, payload: bytes) -> None:
-        packet = RtpPacket(
+        packet = build_rtp(
             payload_type, self._sequence, timestamp, self.ssrc, payload, self._marker
         )
         self._marker = False
         self._sequence = (self._sequence + 1) & 0xFFFF
         self.sent += 1
-        self._transmit(packet.serialise())
+        self._transmit(packet)
