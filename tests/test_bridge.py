@@ -14,6 +14,7 @@ from bots.hold_player import HoldPlayer
 from processors.caller_gate import SILENCE_SECS, CallerGate
 from tests.fakes_room import until
 from transports.bridge import LiveFeed
+from transports.one_at_a_time import OneAtATime
 from transports.pausable_source import PausableSource
 
 RATE = 16000
@@ -154,6 +155,25 @@ async def test_a_line_can_be_lent_while_a_frame_of_the_pipeline_waits_for_room()
         await source.play(bytes(_frame(2).data.cast("B")))
         assert not [t for t in await asyncio.gather(*speaking, return_exceptions=True) if t]
     await source._source.aclose()
+
+
+async def test_a_voice_follows_a_sentence_that_was_cut_short():
+    source = rtc.AudioSource(RATE, 1, queue_size_ms=100)
+    entrance = OneAtATime(source)
+    piece = rtc.AudioFrame(PIECE, RATE, 1, len(PIECE) // 2)
+
+    async def sentence() -> None:
+        while True:
+            await entrance.capture(piece)
+
+    for _ in range(20):
+        speaking = asyncio.create_task(sentence())
+        await asyncio.sleep(0.02)
+        speaking.cancel()
+        source.clear_queue()
+        async with asyncio.timeout(2):
+            await entrance.capture(piece)
+    await source.aclose()
 
 
 async def test_a_held_line_can_be_lent():

@@ -9,6 +9,7 @@ from loguru import logger
 
 from transports.leg import Leg, LegResult
 from transports.line_error import LineError
+from transports.one_at_a_time import OneAtATime
 from transports.sip_control import SipControl
 
 HUMAN = "desk"
@@ -56,6 +57,7 @@ class DeskLine:
         self._control, self._url, self._name = control, url, desk_room(room)
         self._room: rtc.Room | None = None
         self._source: rtc.AudioSource | None = None
+        self._entrance: OneAtATime | None = None
         self._readers: dict[str, tuple[rtc.AudioStream, asyncio.Task[None]]] = {}
         self._talks = False
         self._legs = 0
@@ -114,9 +116,8 @@ class DeskLine:
 
     async def play(self, pcm: bytes) -> None:
         """Play 16-bit mono PCM at ``out_rate_hz``; waits while the queue is full."""
-        if self._source:
-            frame = rtc.AudioFrame(pcm, self.out_rate_hz, 1, len(pcm) // 2)
-            await self._source.capture_frame(frame)
+        if self._entrance:
+            await self._entrance.capture(rtc.AudioFrame(pcm, self.out_rate_hz, 1, len(pcm) // 2))
 
     async def say(self, pcm: bytes) -> None:
         """Play something to its end; what is cancelled falls silent at once."""
@@ -146,6 +147,7 @@ class DeskLine:
         self._talks = False
         room, self._room = self._room, None
         source, self._source = self._source, None
+        self._entrance = None
         for sid in list(self._readers):
             await self._release(sid)
         if room is None:
@@ -162,6 +164,7 @@ class DeskLine:
 
     async def _publish(self, room: rtc.Room) -> None:
         self._source = rtc.AudioSource(self.out_rate_hz, 1, queue_size_ms=QUEUE_MS)
+        self._entrance = OneAtATime(self._source)
         track = rtc.LocalAudioTrack.create_audio_track("bot", self._source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         await room.local_participant.publish_track(track, options)

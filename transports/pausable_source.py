@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from livekit import rtc
 
+from transports.one_at_a_time import OneAtATime
+
 KEEP_SECS = 2.0
 FADE_SECS = 0.005
 
@@ -51,7 +53,7 @@ class PausableSource:
         self._lent = False
         self._epoch = 0  # counts interruptions: what waited before one is not played after it
         self._turn = 0  # counts holds and interruptions: either ends a replay under way
-        self._capturing = asyncio.Lock()
+        self._entrance = OneAtATime(source)
         self._open = asyncio.Event()
         self._open.set()
 
@@ -163,10 +165,7 @@ class PausableSource:
         if self._tap:
             self._tap.played(at, pcm, self._source.sample_rate)
         rate_hz = self._source.sample_rate
-        # The native source refuses a frame while another one waits for room: when the line is
-        # lent, that may be the pipeline's last.
-        async with self._capturing:
-            await self._source.capture_frame(rtc.AudioFrame(pcm, rate_hz, 1, len(pcm) // 2))
+        await self._entrance.capture(rtc.AudioFrame(pcm, rate_hz, 1, len(pcm) // 2))
 
     def _silence(self) -> None:
         self._source.clear_queue()
