@@ -39,7 +39,9 @@ class _Voice:
                 return []
             missing = step - 1
         self.sequence = packet.sequence
-        frames = [self.concealer.fill() for _ in range(missing if missing <= _MAX_CONCEALED else 0)]
+        frames: list[np.ndarray] = []
+        if 0 < missing <= _MAX_CONCEALED:
+            frames = [self.concealer.fill() for _ in range(missing)]
         for frame in self.decoder.decode(packet.payload):
             self.concealer.heard(frame)
             frames.append(frame)

@@ -39,9 +39,11 @@ class MediaTimeout:
         """Do not watch: the call is over, or the far end need not send."""
         self._started_at = None
 
-    def heard(self, now: float) -> None:
-        """A packet came."""
+    def heard(self, now: float) -> bool:
+        """A packet came; True for the first, after which the patience is another."""
+        first = self._heard_at is None
         self._heard_at = now
+        return first
 
     def expired(self, now: float) -> bool:
         """Whether the call is lost."""

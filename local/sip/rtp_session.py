@@ -175,11 +175,7 @@ class RtpSession:
 
     def _readable(self) -> None:
         received = receive_stamped(self._socket)
-        if received and self._receiver.receive(*received):
-            self._timeout.heard(received[2])
-        due, timer = self._timeout.due, self._timeout_timer
-        if due is not None and timer and due < timer.when():
-            # After the first packet the patience is shorter.
+        if received and self._receiver.receive(*received) and self._timeout.heard(received[2]):
             self._arm_timeout()
         self._arm_tick()
 
