@@ -134,13 +134,16 @@ async def test_what_is_cut_off_by_the_caller_is_not_in_the_transcript(
     assert "bot_interrupted" in phone.kinds
 
 
-async def test_a_caller_who_hangs_up_mid_word_ends_the_call_at_once(receptionist, tmp_path):
+async def test_a_caller_who_hangs_up_mid_word_ends_the_call_at_once(
+    receptionist, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fakes_session, "WORD_SECS", 0.3)
     providers = FakeProviders("word " * 200)
     async with a_call(receptionist, tmp_path, providers=providers) as phone:
         await phone.answered()
+        await phone.happened("bot_started_speaking")
         await providers.the_stt.hear("Tell me everything")
         await until(lambda: len(phone.of("bot_started_speaking")) == 2, 5)
-        await asyncio.sleep(0.3)  # so much of the ten seconds is heard
         phone.hang_up()
         await phone.over(2)
     assert phone.ending[0] == "caller_hung_up"
