@@ -71,6 +71,7 @@ class DeskTalk:
         self._sounds: list[asyncio.Task[bytes]] = []
         self._trunk_id = ""
         self._asked_at: float | None = None
+        self._resting: asyncio.Task[None] | None = None
 
     def listen(self, tell: Listener) -> None:
         """Send what happens at the desk to ``tell``."""
@@ -135,10 +136,20 @@ class DeskTalk:
         await self._stop_listening()
         await self.line.hang_up()
 
+    def rest(self) -> None:
+        """Stop speaking and listening: the person talks to the caller now. Returns at once."""
+        if self._resting is None:
+            self._resting = asyncio.create_task(self._rest())
+
     async def close(self) -> None:
         """End everything; safe to call twice."""
         # The phone first: what is being thought or spoken may take its time to end.
         await self.line.close()
+        self.rest()
+        assert self._resting
+        await self._resting
+
+    async def _rest(self) -> None:
         tasks: set[asyncio.Task[Any]] = {*self._sounds, *([self._summary] if self._summary else [])}
         for task in tasks:
             task.cancel()

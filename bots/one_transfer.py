@@ -205,6 +205,7 @@ class OneTransfer:
         self._achieved_before, s.gate.achieved = s.gate.achieved, "transferred"
         self.returned.set_result(TransferReport("connected"))
         await s.hold.join(self._talk)
+        self._talk.rest()
         logger.info(f"The caller talks to {self._desk.name}")
 
     async def _return(self) -> None:

@@ -81,6 +81,7 @@ class FakeTalk:
     def __init__(self, results: list[Any], answers: list[TransferEvent | None]):
         self.results, self.answers = results, answers
         self.done: list[str] = []
+        self.rests = False
         self.tell: Callable[[TransferEvent], None] = lambda event: None
 
     def listen(self, tell: Callable[[TransferEvent], None]) -> None:
@@ -115,6 +116,9 @@ class FakeTalk:
 
     async def hang_up(self) -> None:
         self.done.append("hang up")
+
+    def rest(self) -> None:
+        self.rests = True
 
     async def close(self) -> None:
         self.done.append("close")

@@ -202,6 +202,16 @@ async def test_a_voice_that_fails_breaks_the_transfer_instead_of_keeping_silent(
     await desk.talk.close()
 
 
+async def test_who_talks_to_the_caller_is_neither_heard_nor_spoken_to_any_more():
+    desk = Talk()
+    await desk.talk.brief()
+    assert desk.ears[0]._tasks
+    desk.talk.rest()
+    desk.talk.rest()
+    await until(lambda: not desk.ears[0]._tasks, 4)
+    await desk.talk.close()
+
+
 def real_briefing(*replies: Any) -> Briefing:
     config = SimpleNamespace(
         language="en-US", llm="openai/x", tts=SimpleNamespace(use="x/y", voice=None)

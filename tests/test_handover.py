@@ -30,7 +30,7 @@ async def test_both_talk_until_the_person_hangs_up():
     report = await call.handover.transfer("", "wants a person")
     assert (report.status, report.spoken) == ("connected", True)
     await until(lambda: "join" in call.hold.done)
-    assert call.handover.talking
+    assert call.handover.talking and call.talk.rests
     call.talk.leaves()
     await call.over()
     assert call.gate.ending and call.gate.ending.outcome == "transferred"

@@ -31,7 +31,7 @@ WAITING = "My umbrella is yellow."
 YES = "Yes, put him through."
 VOICEMAIL = "You have reached the voicemail of Bob. Please leave a message after the tone."
 HUMAN = "Hi, this is Bob. What can I do for you?"
-CALLER = "I have lost my red umbrella."
+CALLER = "I have lost my red umbrella in your restaurant."
 DESKS = """
 desks:
   - {{name: front_desk, title: our front desk, numbers: ["{first}", "{second}"], ring_secs: 6}}
@@ -137,7 +137,7 @@ async def test_a_person_accepts_by_voice_and_neither_hears_what_is_not_meant_for
     assert [(a["number"], a["sip_code"]) for a in transfer["attempts"]] == [(FIRST, 200)]
     of_caller, of_human = await line.words(phone), await line.words(human)
     assert heard("this is Bob", of_caller) and not heard("press | decline | a caller", of_caller)
-    assert heard("red umbrella", of_human) and not heard("yellow", of_human)
+    assert heard("lost my red | your restaurant", of_human) and not heard("yellow", of_human)
     assert heard("automated receptionist", of_human)
     recorded, rate_hz = soundfile.read(record["recording"].removeprefix("file://"), dtype="int16")
     right = np.ascontiguousarray(recorded[:: rate_hz // 8000, 1])
