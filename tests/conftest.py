@@ -29,12 +29,15 @@ WHOLE_CALLS = {
 }
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Whole calls go to one worker, one after the other; every other file stays whole too."""
+    group = "whole calls" if _file(item) in WHOLE_CALLS else _file(item)
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole calls go first and to one worker, one after the other; other files stay whole too."""
+    """Whole calls go first: they take the longest."""
     items.sort(key=lambda item: _file(item) not in WHOLE_CALLS)
-    for item in items:
-        group = "whole calls" if _file(item) in WHOLE_CALLS else _file(item)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _file(item: pytest.Item) -> str:
