@@ -88,7 +88,7 @@ async def test_foreign_phone_that_answers_hears_who_calls(line: Line, foreign: F
     await there.hangup()
     record = await over(line, placed["call_id"])
     assert (record["outcome"], record["dial"]["outcome"]) == ("caller_hung_up", "answered")
-    assert record["dial"]["rang_after_secs"] is not None and record["sip_call_id"]
+    assert record["sip_call_id"]
     assert record["turns"][0]["bot_text"].startswith("Hello Ada, this is an automated call")
     assert record["variables"] == {"name": "Ada"}
 
