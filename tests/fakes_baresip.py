@@ -125,6 +125,17 @@ def pitch(pcm: np.ndarray) -> float:
     return float(np.argmax(spectrum) * 8000 / len(pcm))
 
 
+async def resumed(call) -> None:
+    """Take a baresip call off hold; it refuses while the ACK of its hold is under way."""
+    while True:
+        try:
+            return await call.resume()
+        except baresip.BaresipError as refused:
+            if "retry shortly" not in str(refused):
+                raise
+        await asyncio.sleep(0.02)
+
+
 async def closed(call) -> None:
     """Wait until a baresip call is over."""
     done = asyncio.Event()

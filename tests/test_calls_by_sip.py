@@ -210,7 +210,7 @@ async def test_a_wrong_livekit_secret_is_said_clearly(line: Line, tmp_path: Path
     await server.start()
     try:
         with pytest.raises(StackError, match=r"(?s)LIVEKIT_API_(KEY|SECRET)"):
-            await server.ready(8)
+            await server.ready(60)
     finally:
         await server.stop(5)
 

@@ -14,7 +14,7 @@ import yaml
 
 from local.sip.message import Request
 from tests.desk import desk_phone
-from tests.fakes_baresip import Foreign, baresip, closed, pump, within
+from tests.fakes_baresip import Foreign, baresip, closed, pump, resumed, within
 from tests.line import Line, open_line
 
 in_module = pytest.mark.asyncio(loop_scope="module")
@@ -82,7 +82,7 @@ async def test_foreign_caller_who_holds_the_line_is_not_asked_for_and_not_hung_u
         await asyncio.sleep(9)
         held = await _running(line, "holder")
         assert held["outcome"] is None and not held["reminders"] and len(held["holds"]) == 1
-        await within(there.resume())
+        await within(resumed(there))
         with contextlib.suppress(baresip.errors.AudioRestarted):  # told by the first write
             await pump(there, 0.1, noise)
         await pump(there, 1.0, noise)

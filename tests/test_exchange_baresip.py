@@ -7,7 +7,7 @@ import pytest
 from livekit import api
 
 from local.exchange.network import ONLY_LOOPBACK_REMEDY, only_loopback
-from tests.fakes_baresip import Foreign, closed, loudness, pitch, pump, within
+from tests.fakes_baresip import Foreign, closed, loudness, pitch, pump, resumed, within
 from tests.fakes_calls import Outgoing
 from tests.fakes_deployment import Deployment
 from tests.fakes_exchange import loudness as peaks
@@ -65,7 +65,7 @@ async def test_person_who_holds_stays_in_the_call(foreign, out):
     there = await within(answered.get())
     await there.wait_established(8)
     await within(there.hold())
-    await within(there.resume())
+    await within(resumed(there))
     await out.status("active")
     assert out.statuses() == ["ringing", "active"]
     saying = asyncio.create_task(out.bot.say(440, 3))

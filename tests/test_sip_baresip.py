@@ -7,7 +7,7 @@ import pytest
 
 from local.sip.endpoint import SipEndpoint
 from local.sip.pacer import PacedSender
-from tests.fakes_baresip import Foreign, closed, loudness, pitch, pump, within
+from tests.fakes_baresip import Foreign, closed, loudness, pitch, pump, resumed, within
 
 TONE = (8000 * np.sin(2 * np.pi * 440 / 8000 * np.arange(8000))).astype(np.int16)
 
@@ -84,7 +84,7 @@ async def test_baresip_is_held_and_taken_back(foreign):
     assert not there.remote_on_hold
     await within(there.hold())
     assert here.media.negotiated and here.media.negotiated.direction == "recvonly"
-    await within(there.resume())
+    await within(resumed(there))
     assert here.media.negotiated.direction == "sendrecv"
     await here.hangup()
 
