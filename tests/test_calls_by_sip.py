@@ -209,8 +209,11 @@ async def test_a_wrong_livekit_secret_is_said_clearly(line: Line, tmp_path: Path
     )
     await server.start()
     try:
+        async with asyncio.timeout(60):
+            while "LIVEKIT_API_SECRET" not in server.last_lines:
+                await asyncio.sleep(0.05)
         with pytest.raises(StackError, match=r"(?s)LIVEKIT_API_(KEY|SECRET)"):
-            await server.ready(60)
+            await server.ready(0.1)
     finally:
         await server.stop(5)
 
