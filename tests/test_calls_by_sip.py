@@ -21,6 +21,7 @@ from local.stack.plan import LiveKitAccess, child_commands, child_environments
 from local.stack.ports import Ports
 from local.stack.stack import Stack
 from records.events import ToolCalled
+from tests.fakes_room import until
 from tests.line import ECHO, NOBODY, RECEPTIONIST, Line, open_line, stack_config
 
 # The stack outlives each test, and so does the loop that reads its processes.
@@ -209,9 +210,7 @@ async def test_a_wrong_livekit_secret_is_said_clearly(line: Line, tmp_path: Path
     )
     await server.start()
     try:
-        async with asyncio.timeout(60):
-            while "LIVEKIT_API_SECRET" not in server.last_lines:
-                await asyncio.sleep(0.05)
+        await until(lambda: "LIVEKIT_API_SECRET" in server.last_lines, secs=60)
         with pytest.raises(StackError, match=r"(?s)LIVEKIT_API_(KEY|SECRET)"):
             await server.ready(0.1)
     finally:

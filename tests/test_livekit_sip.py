@@ -11,6 +11,7 @@ from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import (
     EndFrame,
     InputDTMFFrame,
+    OutputAudioRawFrame,
     OutputDTMFUrgentFrame,
     TTSAudioRawFrame,
     TTSStoppedFrame,
@@ -21,6 +22,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from tests.fakes_room import FakeParticipant, FakeRoom, fake_publish_key, running_call, until
 from transports import caller_presence, livekit_sip_client
 from transports.caller_audio import CallerAudio
+from transports.frames import LiveAudioRawFrame
 from transports.line_error import LineError
 from transports.livekit_sip import LiveKitSIPTransport
 
@@ -116,6 +118,18 @@ async def test_a_refused_token_is_a_line_error_that_says_where(fake_room):
     with pytest.raises(LineError, match="Cannot join room room at ws://unused: 401") as error:
         await LiveKitSIPTransport("ws://unused", "", "room").join()
     assert error.value.code == "cannot_connect" and error.value.retryable
+
+
+async def test_while_it_rings_a_mixer_keeps_time_and_live_voices_are_not_kept_for_later(fake_room):
+    chunk = {"audio": bytes(960), "sample_rate": 24000, "num_channels": 1}
+    async with running_call(publish=False) as (transport, _, _):
+        began = time.monotonic()
+        async with asyncio.timeout(0.5):
+            for _ in range(100):
+                await transport.output().write_audio_frame(LiveAudioRawFrame(**chunk))
+        live_secs = time.monotonic() - began
+        await transport.output().write_audio_frame(OutputAudioRawFrame(**chunk))
+        assert time.monotonic() - began - live_secs >= 0.019
 
 
 async def test_a_pipeline_neither_joins_again_nor_publishes(fake_room):

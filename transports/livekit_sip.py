@@ -99,9 +99,9 @@ class SIPOutputTransport(LiveKitOutputTransport):
         """Writes a chunk to the line, unless it is live audio that would only stand there."""
         live, source = isinstance(frame, LiveAudioRawFrame), self._client.source
         secs = len(frame.audio) / 2 / frame.sample_rate
-        if source is None:  # while it rings, a mixer plays on and on
+        if source is None and not live:  # while it rings, a mixer plays on and on
             await asyncio.sleep(secs)
-        elif live and self._standing.is_surplus(source.queued_duration, secs):
+        elif source and live and self._standing.is_surplus(source.queued_duration, secs):
             return True
         return await super().write_audio_frame(frame)
 

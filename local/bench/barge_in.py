@@ -17,16 +17,18 @@ LINES = (
     "No, that is not what I meant.",
     "Excuse me, I have a question.",
 )
+_ROUNDS = 2
 _ANSWER_SECS = 15.0
 _GAP_SECS = 0.4
 _GIVE_UP_SECS = 6.0
 
 
 async def measure_barge_in(line: Line, *, environ: Mapping[str, str]) -> list[Figure]:
-    """The same lines in three voices over both bots, a call each in turn."""
+    """The same lines in three voices over both bots, twice, a call each in turn."""
     ours: list[float] = []
     theirs: list[float] = []
     utterances = [pcm for shift in SHIFTS for pcm in await spoken(LINES, environ, shift=shift)]
+    utterances *= _ROUNDS
     for number, pcm in enumerate(utterances):
         after_secs = 1.5 + 0.13 * (number % 7)
         caller = f"+1555002{number:04}"

@@ -114,6 +114,9 @@ async def open_line(environ: Mapping[str, str], data_dir: Path) -> AsyncIterator
 
 def _write_bots(folder: Path) -> None:
     shutil.copytree("bots", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    # Callers who only cost something stay on the line for as long as it takes to measure that.
+    with (folder / "receptionist.yaml").open("a") as receptionist:
+        receptionist.write("idle: {after_secs: 0}\n")
     (folder / "talker.yaml").write_text(_TALKER)
     (folder / "talker.md").write_text("You tell stories.\n")
 

@@ -31,6 +31,7 @@ async def measure_memory_and_idle_cpu(line: Line, question: np.ndarray) -> list[
         # The line idles for as long as it is measured.
         await asyncio.sleep(_IDLE_SECS)
         after = await asyncio.to_thread(usage, processes)
+        assert not any(phone.call.end for phone in phones), "a measured call has ended"
         idle = (after.cpu_secs - before.cpu_secs) / (time.monotonic() - began)
     finally:
         await asyncio.gather(*(phone.hang_up() for phone in phones))
