@@ -8,6 +8,7 @@ from pathlib import Path
 from loguru import logger
 from pipecat.flows import Flow, FlowManager
 from pipecat.frames.frames import (
+    CancelFrame,
     EndFrame,
     Frame,
     LLMRunFrame,
@@ -81,6 +82,8 @@ class Conversation:
         self._running: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
         self._greeting: Frame | None = None
+        self._line_in = transport.input()
+        self._is_ending = False
         self.keypad = Keypad()
         self.caller_gate = CallerGate()
         self.hand_over: Callable[[str, str], Awaitable[TransferReport]] = no_transfer
@@ -178,12 +181,20 @@ class Conversation:
                 task.cancel()
             await asyncio.wait({finishing, gone})
         if not running.done():
-            cancelling = asyncio.ensure_future(self.worker.cancel(reason="the call is over"))
+            cancelling = asyncio.ensure_future(self._cancel())
             await asyncio.wait({running}, timeout=CANCEL_SECS)
             cancelling.cancel()
         if not running.done():
             logger.error(f"{self.bot.name}: the pipeline did not stop")
             running.cancel()
+
+    async def _cancel(self) -> None:
+        reason = "the call is over"
+        if self._is_ending:
+            # The worker's own waits for the EndFrame, and that for all that is still to be played.
+            await self._line_in.push_frame(CancelFrame(reason=reason))
+        else:
+            await self.worker.cancel(reason=reason)
 
     async def _finish(self, ending: Ending) -> None:
         try:
@@ -195,6 +206,7 @@ class Conversation:
                     await self.speaker.say(ending.say, at_once=at_once, to_the_end=True)
         except TimeoutError:
             logger.warning(f"{self.bot.name}: not said to the end in {SPEAK_OUT_SECS:g} s")
+        self._is_ending = True
         await self.worker.queue_frame(EndFrame(reason=ending.outcome))
         assert self._running
         await asyncio.wait({self._running}, timeout=self._end_secs(ending))

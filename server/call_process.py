@@ -23,6 +23,7 @@ from records.events import EVENT, AnyEvent, CallEnded, ErrorRaised
 from records.log import EventLog
 
 HANG_UP_SECS = 8.0
+LEAVE_SECS = 1.0
 LINE_LIMIT = 1 << 20
 """Bytes: the longest line either side accepts."""
 
@@ -52,12 +53,25 @@ def run_call_process(fd: int, session: Session) -> None:
     os.setsid()  # the server can signal the call and whatever it starts as one group
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
     code = 1
+    loop = asyncio.new_event_loop()
     try:
-        code = asyncio.run(_serve(socket.socket(fileno=fd), session))
+        code = loop.run_until_complete(_serve(socket.socket(fileno=fd), session))
+        loop.run_until_complete(_stop_the_rest())
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+async def _stop_the_rest() -> None:
+    """Cancel what the call left running; one that does not stop ends with the process."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    if rest:
+        _, stuck = await asyncio.wait(rest, timeout=LEAVE_SECS)
+        for task in stuck:
+            logger.warning(f"{task.get_name()} does not stop")
 
 
 async def _serve(connection: socket.socket, session: Session) -> int:

@@ -90,12 +90,23 @@ class FakeSession:
                 reason = "second process dials" if job.dial else "second process"
             case "deaf":  # neither commands nor SIGTERM end it
                 await asyncio.Event().wait()
+            case "leaves a deaf task":
+                self.deaf = asyncio.create_task(_deaf())
+                await asyncio.sleep(0)
             case "deaf after the end":
                 log.add(CallEnded, outcome="completed", reason="bot")
                 await asyncio.Event().wait()
             case "errors":
                 log.add(ErrorRaised, source="LLM", message="no answer")
         log.add(CallEnded, outcome=outcome, reason=reason)
+
+
+async def _deaf() -> None:
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue
 
 
 def _first_time(mark: str) -> bool:

@@ -150,6 +150,24 @@ async def test_a_caller_who_hangs_up_mid_word_ends_the_call_at_once(
     assert phone.of("bot_spoke")[-1].interrupted
 
 
+async def test_a_caller_who_hangs_up_during_the_goodbye_ends_the_call_at_once(
+    receptionist, tmp_path, monkeypatch
+):
+    async with a_call(receptionist, tmp_path, providers=FakeProviders()) as phone:
+        await phone.answered()
+        await until(lambda: phone.of("bot_spoke"), 5)
+        monkeypatch.setattr(fakes_session, "WORD_SECS", 2.0)
+        said: list[str] = []
+        sink = logger.add(said.append)
+        phone.commands.put_nowait({"do": "hang_up"})
+        await until(lambda: len(phone.of("bot_started_speaking")) == 2, 5)
+        await until(lambda: "LiveKitInputTransport stopped" in "".join(said), 5)
+        phone.hang_up()
+        await phone.over(2)
+    logger.remove(sink)
+    assert "did not stop" not in "".join(said)
+
+
 async def test_a_caller_who_hangs_up_mid_tool_ends_the_call_at_once(receptionist, tmp_path):
     providers = FakeProviders([("check_availability", {})])
     waiting = asyncio.Event()

@@ -105,6 +105,11 @@ async def test_a_process_that_stays_after_its_last_word_is_killed_and_the_word_c
     assert len(await around.store.calls()) == 1
 
 
+async def test_what_a_call_leaves_running_does_not_keep_its_process(around):
+    patient = CallLimits(polite_secs=60, end_secs=60, cancel_secs=60)
+    assert (await run(call_of(around, patient, end="leaves a deaf task"))).outcome == "completed"
+
+
 async def test_a_call_ended_before_its_process_started_ends(around):
     call = call_of(around)
     call.hang_up(politely=True)
