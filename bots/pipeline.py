@@ -25,6 +25,7 @@ from processors.caller_audio_end import CallerAudioEnd
 from processors.caller_gate import CallerGate
 from processors.hush import HushProcessor
 from processors.keypad import Keypad
+from processors.observer_group import grouped
 from processors.turn_models import TurnModels
 from processors.two_step_start_strategy import TwoStepStartStrategy
 from services.providers import Providers
@@ -145,7 +146,7 @@ def _worker(
             enable_metrics=True,
             enable_usage_metrics=True,
         ),
-        observers=list(observers),  # the worker appends to the list it is given
+        observers=grouped(observers),
         enable_rtvi=False,
         enable_turn_tracking=False,
         idle_timeout_secs=None,
