@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,13 @@ import pytest_asyncio
 import soundfile
 import soxr
 
+from local.callers.listener import Utterance
 from local.callers.phrases import heard
 from server.web_page import FOLDER, LIBRARY
 from tests.browser import CHROMIUM, Browser, Page, open_browser
+from tests.desk import FIRST, desk_phone
 from tests.line import Line, open_line
+from tests.listening import PageTape, next_of, until_heard
 
 MISSING = (
     "Chromium is not installed (Debian: chromium)"
@@ -31,6 +35,8 @@ in_module = pytest.mark.asyncio(loop_scope="module")
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"no calls from a browser: {MISSING}")
 
 TABLE = "Hi, I'd like to book a table for four on Saturday at eight."
+YES = "Yes, put him through."
+HUMAN = "Hi, this is Bob. What can I do for you?"
 QUIET_SECS = 4.5  # before the sentence: longer than the greeting
 SETTINGS = {"SWITCHBOARD_MAX_CALLS": "1", "SWITCHBOARD_WEB_CALLS_PER_MINUTE": "100"}
 PHASE = "document.getElementById('call').dataset.phase"
@@ -93,7 +99,7 @@ def microphone(speech: np.ndarray, path: Path) -> Path:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def whole(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     folder = tmp_path_factory.mktemp("browser")
-    async with open_line(folder, [TABLE], **SETTINGS) as line:
+    async with open_line(folder, [TABLE, YES, HUMAN], **SETTINGS) as line:
         sound = microphone(line.lines[TABLE], folder / "microphone.wav")
         async with open_browser(folder, sound) as browser:
             yield Desk(line, browser)
@@ -125,6 +131,36 @@ async def test_the_page_and_the_bot_hear_and_read_each_other(desk: Desk):
     assert record["bot"] == "receptionist" and record["keys"] == "5"
     assert heard("table for four", said), said
     assert heard("table for four", " ".join(turn["caller_text"] for turn in record["turns"]))
+
+
+@in_module
+async def test_a_caller_from_the_page_talks_to_a_person_until_they_hang_up(desk: Desk):
+    known, line = await desk.known(), desk.line
+    async with desk_phone(line.stack) as front:
+        page = await desk.talking()
+        tape = await PageTape.start(page)
+        await press(page, "keys")
+        await page.run("document.querySelector('[data-key=\"0\"]').click()")
+        human = await front.answered(15)
+        await human.bot_speaks(since=0, for_secs=4, within_secs=15)
+        voices: asyncio.Queue[Utterance] = asyncio.Queue()
+        human.on_utterance = voices.put_nowait
+        await human.say(line.lines[YES])
+        accepted_at = time.monotonic()
+        await until_heard("table for four", line.ears, lambda: next_of(voices, accepted_at))
+        await human.say(line.lines[HUMAN])
+        await until_heard("this is Bob", line.ears, lambda: tape.last(6))
+        await press(page, "end")
+        await human.wait_ended(5)
+        await page.until(f"{PHASE} === 'over'")
+    record = await desk.record(known)
+    assert (record["outcome"], record["call_type"]) == ("transferred", "webrtc")
+    (transfer,) = record["transfers"]
+    assert (transfer["outcome"], transfer["mode"]) == ("answered", "warm")
+    assert [(a["number"], a["sip_code"]) for a in transfer["attempts"]] == [(FIRST, 200)]
+    assert transfer["bridged_secs"] and not transfer["called_back"]
+    (briefing, *_) = human.heard
+    assert heard("receptionist with a caller", await line.ears.transcribe(briefing.pcm))
 
 
 @in_module
