@@ -32,8 +32,15 @@ async def measure_echo(line: Line, *, calls: int = 10, bursts: int = 6) -> list[
     return [echo, plain, ratio("echo, Switchboard / Pipecat's defaults", echo, plain, 0.5)]
 
 
-async def burst_call(line: Line, number: str, bursts: int) -> list[float]:
-    """One call to an echo: milliseconds that each tone takes to come back."""
+async def burst_call(line: Line, number: str, bursts: int, *, keys: str = "") -> list[float]:
+    """One call to an echo: milliseconds that each tone takes to come back.
+
+    Args:
+        line: Where.
+        number: The echo's.
+        bursts: How many tones.
+        keys: Pressed before; no audio is sent while they sound.
+    """
     call = line.endpoint.invite(line.uri(number), from_user="+15550001")
     onsets = _Onsets()
     call.media.on_audio = onsets.hear
@@ -42,6 +49,7 @@ async def burst_call(line: Line, number: str, bursts: int) -> list[float]:
         async with asyncio.timeout(_ANSWER_SECS):
             await call.wait_answered()
         sender.start()
+        await call.media.send_digits(keys)
         await sender.play(np.zeros(int(_SETTLE_SECS * RATE_HZ), np.int16))
         return [await _burst(sender, onsets, seed) for seed in range(bursts)]
     finally:

@@ -25,8 +25,9 @@ DESK = "+15550180"
 _LIMIT_SECS = 25.0
 _TONE_SECS = 0.12
 _BURST_SECS = 0.8
-# The local voice still speaks the rest of a briefing when the key comes, on the same cores: the
-# jitter buffers grow to 200 ms and take some seconds to shrink.
+# While a key sounds (RFC 4733) a phone sends no audio, and the SIP bridge lets its timestamps stand
+# still (livekit-sip's silence_filler.go): the bot's jitter buffer takes what follows for late, and
+# is longer by the key for about ten seconds.
 _SETTLE_SECS = 12.0
 # Of what is heard while waiting: quieter than this for longer than that is a gap.
 _GAP_DBFS, _GAP_SECS = -60.0, 0.06
@@ -153,15 +154,21 @@ async def measure_transfers(line: Line, *, transfers: int = 5, bursts: int = 20)
     """
     waits: list[float] = []
     gaps: list[float] = []
+    early: list[float] = []
     ways: dict[str, list[float]] = {"caller": [], "person": []}
     async with AsyncExitStack() as stack:
         desk = await Desk.open(line, stack)
         echo = await burst_call(line, ECHO, bursts)
+        echo_behind_key = await burst_call(line, ECHO, bursts // 2, keys="0")
         for number in range(transfers):
             bridged = await bridge(line, desk, hold_secs=12.0 if number == 0 else 0.0)
             waits.append(1000 * bridged.answer_to_bridge_secs)
             if number == 0:
                 gaps.append(1000 * bridged.hold_gap_secs)
+            if number == 2:
+                early += await _one_way(bridged.caller, bridged.human, bursts // 2)
+            if number == 3:
+                early += await _one_way(bridged.human, bridged.caller, bursts // 2)
             if number < 2:
                 await asyncio.sleep(_SETTLE_SECS)
                 ways["caller"] += await _one_way(bridged.caller, bridged.human, bursts // 2)
@@ -176,6 +183,8 @@ async def measure_transfers(line: Line, *, transfers: int = 5, bursts: int = 20)
         Figure("bridge, caller to person", "ms", ways["caller"]),
         Figure("bridge, person to caller", "ms", ways["person"]),
         Figure("bridge, added one way", "ms", added, 60, note=note),
+        Figure("bridge, in the first seconds behind a key", "ms", early),
+        Figure("echo, in the first seconds behind a key", "ms", echo_behind_key),
     ]
 
 
