@@ -34,6 +34,8 @@ class Briefing:
         providers: Providers,
         phrases: PhraseStore,
         llm: LLMService | None,
+        *,
+        from_browser: bool = False,
     ):
         """Initialize; nothing is asked yet.
 
@@ -43,9 +45,10 @@ class Briefing:
             providers: Makes the voice.
             phrases: Sentences that need no synthesis.
             llm: Sums up; None leaves it to the last words.
+            from_browser: The caller has no number.
         """
         self._bot, self._desk, self._providers = bot, desk, providers
-        self._phrases, self._llm = phrases, llm
+        self._phrases, self._llm, self._from_browser = phrases, llm, from_browser
         self.language = desk.language or bot.config.language
         self.words: DeskWords = desk_words(self.language)
 
@@ -73,6 +76,8 @@ class Briefing:
     def number(self, caller: str) -> str:
         """From which number the caller calls."""
         words = self.words
+        if self._from_browser:
+            return words.browser
         return words.number.format(number=digit_by_digit(caller)) if caller else words.hidden
 
     async def sound(self, text: str, rate_hz: int) -> bytes:

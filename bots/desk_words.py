@@ -44,6 +44,7 @@ class DeskWords:
         intro: Who speaks; ``{desk}``, ``{bot}``.
         number: ``{number}``, digit by digit.
         hidden: When the caller's number is hidden.
+        browser: When the caller has none, for they call from a browser.
         reason: ``{reason}``.
         said: ``{words}`` of the caller, when no model wrote a summary.
         tried: ``{tools}``, likewise.
@@ -55,6 +56,7 @@ class DeskWords:
     intro: str
     number: str
     hidden: str
+    browser: str
     reason: str
     said: str
     tried: str
@@ -110,6 +112,7 @@ ENGLISH_DESK = DeskWords(
     intro="Hello, this is the automated {bot} with a caller for {desk}.",
     number="They call from {number}.",
     hidden="Their number is hidden.",
+    browser="They call from the web page.",
     reason="They want this: {reason}",
     said="Last they said: {words}",
     tried="So far I tried: {tools}.",
@@ -123,6 +126,7 @@ GERMAN_DESK = DeskWords(
     intro="Guten Tag, hier ist der Sprachassistent {bot} mit einem Anruf für {desk}.",
     number="Der Anruf kommt von {number}.",
     hidden="Die Nummer ist unterdrückt.",
+    browser="Der Anruf kommt von der Webseite.",
     reason="Es geht darum: {reason}",
     said="Zuletzt hieß es: {words}",
     tried="Bisher versucht: {tools}.",

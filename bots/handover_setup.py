@@ -71,7 +71,14 @@ def set_up_handover(
 
     def talk(desk: Desk) -> DeskTalk:
         line = DeskLine(control, job.url, job.room, in_rate_hz=RATE_HZ, out_rate_hz=IN_RATE_HZ)
-        briefing = Briefing(bot, desk, providers, phrases, conversation.pipeline.llm)
+        briefing = Briefing(
+            bot,
+            desk,
+            providers,
+            phrases,
+            conversation.pipeline.llm,
+            from_browser=job.call_type == "webrtc",
+        )
         return DeskTalk(
             desk,
             line,

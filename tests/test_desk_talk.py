@@ -212,7 +212,7 @@ async def test_who_talks_to_the_caller_is_neither_heard_nor_spoken_to_any_more()
     await desk.talk.close()
 
 
-def real_briefing(*replies: Any) -> Briefing:
+def real_briefing(*replies: Any, from_browser: bool = False) -> Briefing:
     config = SimpleNamespace(
         language="en-US", llm="openai/x", tts=SimpleNamespace(use="x/y", voice=None)
     )
@@ -226,7 +226,14 @@ def real_briefing(*replies: Any) -> Briefing:
 
     if llm:
         llm.run_inference = answer  # type: ignore[method-assign]
-    return Briefing(bot, DESK, FakeProviders(), KeptPhrases("unused"), llm)  # type: ignore[arg-type]
+    return Briefing(
+        bot,  # type: ignore[arg-type]
+        DESK,
+        FakeProviders(),
+        KeptPhrases("unused"),
+        llm,
+        from_browser=from_browser,
+    )
 
 
 async def test_the_model_sums_up_and_is_not_waited_for_when_it_fails():
@@ -242,6 +249,7 @@ async def test_what_is_told_begins_with_who_speaks_and_who_calls():
     assert briefing.intro == "Hello, this is the automated front bot with a caller for the desk."
     assert briefing.number("+15550123") == "They call from 1, 5 5 5, 0 1 2 3."
     assert "hidden" in briefing.number("")
+    assert real_briefing(from_browser=True).number("") == "They call from the web page."
 
 
 async def test_what_is_kept_needs_no_voice():

@@ -51,7 +51,8 @@ async def measure_conversation(
     for _ in range(calls):
         sip = line.stack.address.sip
         assert sip
-        report = await simulation.caller(sip).run()
+        async with simulation.human(sip, line.stack.address.phones):
+            report = await simulation.caller(sip).run()
         failed += not report.passed
         if report.tape:
             heard += [turn.heard_secs for turn in report.tape.turns]

@@ -18,6 +18,7 @@ LINES = (
     "Excuse me, I have a question.",
 )
 _ROUNDS = 2
+_SPREAD_SECS, _GOLDEN = 3.0, 0.618
 _ANSWER_SECS = 15.0
 _GAP_SECS = 0.4
 _GIVE_UP_SECS = 6.0
@@ -30,7 +31,8 @@ async def measure_barge_in(line: Line, *, environ: Mapping[str, str]) -> list[Fi
     utterances = [pcm for shift in SHIFTS for pcm in await spoken(LINES, environ, shift=shift)]
     utterances *= _ROUNDS
     for number, pcm in enumerate(utterances):
-        after_secs = 1.5 + 0.13 * (number % 7)
+        # Spread over many words: where the story pauses, either bot seems to stop sooner.
+        after_secs = 1.5 + _SPREAD_SECS * (_GOLDEN * number % 1)
         caller = f"+1555002{number:04}"
         ours.append(await _interrupt(line, TALKER, caller, pcm, after_secs))
         async with line.plain_bot("talk"):

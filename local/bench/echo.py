@@ -49,8 +49,11 @@ async def burst_call(line: Line, number: str, bursts: int, *, keys: str = "") ->
         async with asyncio.timeout(_ANSWER_SECS):
             await call.wait_answered()
         sender.start()
-        await call.media.send_digits(keys)
-        await sender.play(np.zeros(int(_SETTLE_SECS * RATE_HZ), np.int16))
+        settle = np.zeros(int(_SETTLE_SECS * RATE_HZ), np.int16)
+        await sender.play(settle)
+        if keys:
+            await call.media.send_digits(keys)
+            await sender.play(settle)
         return [await _burst(sender, onsets, seed) for seed in range(bursts)]
     finally:
         sender.stop()
