@@ -11,6 +11,14 @@ class CallerAudioEnd(FrameProcessor):
     a processor that listens puts it before this one.
     """
 
+    def __init__(self, **kwargs):
+        """Initialize the end.
+
+        Args:
+            **kwargs: Arguments of ``FrameProcessor``.
+        """
+        super().__init__(enable_direct_mode=True, **kwargs)
+
     async def process_frame(self, frame: Frame, direction: FrameDirection):
         """Pass every frame on but the caller's audio."""
         await super().process_frame(frame, direction)

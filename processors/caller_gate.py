@@ -24,7 +24,7 @@ class CallerGate(FrameProcessor):
         Args:
             **kwargs: Arguments of ``FrameProcessor``.
         """
-        super().__init__(**kwargs)
+        super().__init__(enable_direct_mode=True, **kwargs)
         self._is_shut = False
         self._silence_secs = 0.0
         self._listener: AudioListener | None = None

@@ -45,7 +45,7 @@ class Keypad(FrameProcessor):
             now: Seconds on a clock that never jumps.
             **kwargs: Arguments of ``FrameProcessor``.
         """
-        super().__init__(**kwargs)
+        super().__init__(enable_direct_mode=True, **kwargs)
         self._now = now
         self._table = KeyTable()
         self._acting: dict[str, asyncio.Task] = {}

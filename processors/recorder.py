@@ -39,7 +39,7 @@ class RecorderProcessor(FrameProcessor):
             rate_hz: Rate of the recording and of the caller's frames.
             **kwargs: Arguments of ``FrameProcessor``.
         """
-        super().__init__(**kwargs)
+        super().__init__(enable_direct_mode=True, **kwargs)
         self._path = Path(path)
         self._rate_hz = rate_hz
         self._caller = TapeLane(rate_hz)
