@@ -12,6 +12,7 @@ from local.sip.endpoint import SipEndpoint
 baresip = pytest.importorskip("baresip", reason="baresip-python is not installed")
 
 BLOCK = 320
+_PORTS = 5
 
 
 async def within(waiting, secs: float = 8.0):
@@ -29,11 +30,24 @@ class Foreign:
     """One baresip runtime, and our endpoint beside it."""
 
     def __init__(self):
-        self.port = free_port()
-        self.runtime = baresip.Runtime()
         self.calls: asyncio.Queue[SipCall] = asyncio.Queue()
 
     async def __aenter__(self) -> "Foreign":
+        for _ in range(_PORTS - 1):
+            try:
+                await self._start()
+                break
+            except baresip.BaresipError as error:
+                # Somebody took the port between our look and baresip's.
+                if "in use" not in str(error):
+                    raise
+        else:
+            await self._start()
+        self.ours = await SipEndpoint.open(on_invite=self._take)
+        return self
+
+    async def _start(self) -> None:
+        self.port, self.runtime = free_port(), baresip.Runtime()
         config = baresip.Config(
             net_interface="127.0.0.1",
             max_concurrent_calls=None,
@@ -43,8 +57,6 @@ class Foreign:
             "audio_jitter_buffer_type off\njitter_buffer_type off\n",
         )
         await self.runtime.start(config)
-        self.ours = await SipEndpoint.open(on_invite=self._take)
-        return self
 
     async def __aexit__(self, *_):
         await self.ours.close()

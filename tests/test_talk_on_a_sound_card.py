@@ -43,6 +43,7 @@ def _what_is_missing() -> str:
     return ", ".join(file.path for file in missing(MODELS)) and "the speech models (make models)"
 
 
+pytestmark = pytest.mark.alone
 MISSING = _what_is_missing()
 with_a_sound_card = pytest.mark.skipif(bool(MISSING), reason=f"no sound card: needs {MISSING}")
 
