@@ -56,9 +56,9 @@ class _Bot:
 
 
 @asynccontextmanager
-async def answering(exchange) -> AsyncIterator[_Bot]:
+async def answering(exchange, caller: str | None = None) -> AsyncIterator[_Bot]:
     """An echo bot that joined, started its pipeline and published."""
-    transport = LiveKitSIPTransport(exchange.url, token("bot", kind="agent"), "room")
+    transport = LiveKitSIPTransport(exchange.url, token("bot", kind="agent"), "room", caller=caller)
     await transport.join()
     bot = _Bot(transport)
     started = asyncio.Event()
@@ -161,7 +161,7 @@ async def test_a_key_pressed_in_the_room_reaches_the_bot(exchange, caller):
 
 async def test_keys_of_the_bot_reach_the_caller_and_no_other_leg(exchange, caller):
     consulted = await Client.join(exchange.url, token("sip_desk", kind="sip"))
-    async with answering(exchange) as bot:
+    async with answering(exchange, caller.room.local_participant.identity) as bot:
         await bot.worker.queue_frame(OutputDTMFUrgentFrame.from_string("4#"))
         await caller.wait_for("sip_dtmf_received", 2)
     await consulted.leave()
