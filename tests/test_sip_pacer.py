@@ -77,6 +77,17 @@ def test_a_flush_cuts_what_is_said_and_forgets_what_waits():
     assert waiting.first_audible_at is None and not ear.frames[1].any()
 
 
+def test_an_utterance_is_over_once_its_last_frame_has_left():
+    done_at_send: list[bool] = []
+    ear = Ear()
+    ear.send = lambda pcm: done_at_send.append(playback.done)
+    sender = sender_of(ear)
+    playback = sender.play(tone(2))
+    sender.tick(0.0)
+    sender.tick(0.02)
+    assert done_at_send == [False, False] and playback.done
+
+
 async def test_an_utterance_is_awaited_until_its_last_frame_has_left():
     ear = Ear()
     sender = sender_of(ear)

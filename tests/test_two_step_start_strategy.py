@@ -1,6 +1,7 @@
 """What a caller's sound over a talking bot leads to, with short timers."""
 
 import asyncio
+import time
 
 import pytest
 from pipecat.frames.frames import (
@@ -16,6 +17,7 @@ from pipecat.utils.base_object import BaseObject
 
 from processors import two_step_start_strategy
 from processors.two_step_start_strategy import TwoStepStartStrategy
+from tests.fakes_room import until
 
 
 class _Source:
@@ -72,17 +74,17 @@ async def call(silent):
 async def test_a_blip_is_resumed_soon(call):
     call.strategy.on_onset()
     assert call.log == ["hold"]
-    await asyncio.sleep(0.06)
+    await until(lambda: "resumed" in call.log)
     assert call.log == ["hold", "held", "resume", "resumed"]
 
 
 async def test_sustained_speech_interrupts_without_a_word(call):
     call.strategy.on_onset()
+    began = time.monotonic()
     await call.see(VADUserStartedSpeakingFrame())
-    await asyncio.sleep(0.06)
     assert call.log == ["hold", "held"]
-    await asyncio.sleep(0.08)
-    assert call.log == ["hold", "held", "turn"]
+    await until(lambda: "turn" in call.log)
+    assert call.log == ["hold", "held", "turn"] and time.monotonic() - began > 0.09
 
 
 @pytest.mark.parametrize("text", ["stop please", "4", "Okay, but later"])
@@ -107,7 +109,7 @@ async def test_a_backchannel_resumes_and_is_no_turn(call):
 async def test_speech_nobody_understood_resumes(call):
     call.strategy.on_onset()
     await call.see(VADUserStartedSpeakingFrame(), VADUserStoppedSpeakingFrame())
-    await asyncio.sleep(0.08)
+    await until(lambda: "resumed" in call.log)
     assert call.log == ["hold", "held", "resume", "resumed"]
 
 
@@ -129,5 +131,5 @@ async def test_a_line_whose_interruption_was_refused_goes_on(call, monkeypatch):
     monkeypatch.setattr(two_step_start_strategy, "REFUSED_SECS", 0.02)
     call.strategy.on_onset()
     await call.see(VADUserStartedSpeakingFrame(), TranscriptionFrame("stop", "", ""))
-    await asyncio.sleep(0.04)
+    await until(lambda: "resumed" in call.log)
     assert call.log == ["hold", "held", "turn", "resume", "resumed"]

@@ -134,7 +134,14 @@ class PacedSender:
     def tick(self, now: float) -> float:
         """Send the frame that is due; gives the next time. Called by the pacer's thread."""
         self.lateness.append(now - self._due)
-        self._session.send(self._next_frame(now))
+        frame, finished = self._next_frame(now)
+        try:
+            if frame is None and self._source:
+                frame = self._source()
+            self._session.send(_SILENCE if frame is None else frame)
+        finally:
+            for playback in finished:
+                playback.finish()
         self._due += FRAME_SECS
         return self._due
 
@@ -143,7 +150,8 @@ class PacedSender:
         """When the next frame leaves."""
         return self._due
 
-    def _next_frame(self, now: float) -> np.ndarray:
+    def _next_frame(self, now: float) -> tuple[np.ndarray | None, list[Playback]]:
+        """What is queued for this tick, and the playbacks that are over once it has left."""
         finished: list[Playback] = []
         frame = None
         with self._lock:
@@ -151,11 +159,7 @@ class PacedSender:
                 frame = self._queue[0].next_frame(now)
                 if self._queue[0].exhausted:
                     finished.append(self._queue.popleft())
-        for playback in finished:
-            playback.finish()
-        if frame is None and self._source:
-            frame = self._source()
-        return _SILENCE if frame is None else frame
+        return frame, finished
 
 
 class _Pacer:
