@@ -9,8 +9,11 @@ from livekit import rtc
 from loguru import logger
 from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     EndFrame,
     InputDTMFFrame,
+    InterruptionFrame,
     OutputAudioRawFrame,
     OutputDTMFUrgentFrame,
     TTSAudioRawFrame,
@@ -52,6 +55,7 @@ class _Frames(FrameProcessor):
         super().__init__()
         self.audio: list[UserAudioRawFrame] = []
         self.keys = ""
+        self.speech: list[str] = []
 
     async def process_frame(self, frame, direction: FrameDirection):
         await super().process_frame(frame, direction)
@@ -59,6 +63,8 @@ class _Frames(FrameProcessor):
             self.audio.append(frame)
         if isinstance(frame, InputDTMFFrame):
             self.keys += frame.button.value
+        if isinstance(frame, BotStartedSpeakingFrame | BotStoppedSpeakingFrame):
+            self.speech.append(type(frame).__name__)
         await self.push_frame(frame, direction)
 
 
@@ -292,3 +298,33 @@ async def test_a_goodbye_is_played_to_its_end():
         await stream.aclose()
     assert sum(loud) >= 99, f"{sum(loud) * 10} ms of 1000 ms heard"
     assert took < 1.6
+
+
+@pytest.mark.parametrize("rounds", range(4))
+async def test_an_interruption_silences_the_chunk_that_is_just_leaving_the_queue(rounds):
+    frames, written = _Frames(), asyncio.Semaphore(0)
+    chunk = TTSAudioRawFrame(bytes(640), 16000, 1)
+    async with running_call(frames) as (transport, worker, _):
+        output = transport.output()
+        source = transport.source
+        assert source
+        capture = source.capture_frame
+
+        async def captured(frame: rtc.AudioFrame) -> None:
+            await capture(frame)
+            written.release()
+
+        source.capture_frame = captured
+        await worker.queue_frames([chunk] * 20)
+        async with asyncio.timeout(2):
+            for _ in range(8):  # the line's own queue is full
+                await written.acquire()
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        await output.process_frame(InterruptionFrame(), FrameDirection.DOWNSTREAM)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert frames.speech == ["BotStartedSpeakingFrame", "BotStoppedSpeakingFrame"]
+        await worker.queue_frames([chunk, TTSStoppedFrame()])  # what it says next
+        await until(lambda: len(frames.speech) >= 4)
+    assert frames.speech == ["BotStartedSpeakingFrame", "BotStoppedSpeakingFrame"] * 2

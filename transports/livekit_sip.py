@@ -1,24 +1,13 @@
 """The line: one caller's leg in a LiveKit room.
 
-Overrides private methods of Pipecat 1.14.0 (``LiveKitInputTransport``, ``LiveKitOutputTransport``);
-the tests notice when they move.
+Overrides private methods of Pipecat 1.14.0 (``LiveKitTransport``); the tests notice when they move.
 """
 
 import asyncio
 from typing import Any
 
 from livekit import rtc
-from livekit.rtc.participant import PublishDTMFError
-from loguru import logger
 from pipecat.audio.dtmf.types import KeypadEntry
-from pipecat.frames.frames import (
-    EndFrame,
-    OutputAudioRawFrame,
-    OutputDTMFFrame,
-    OutputDTMFUrgentFrame,
-    UserAudioRawFrame,
-)
-from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.livekit.transport import (
     LiveKitInputTransport,
     LiveKitOutputTransport,
@@ -27,20 +16,16 @@ from pipecat.transports.livekit.transport import (
 )
 
 from transports.call_info import CallInfo
-from transports.frames import CallerKeyFrame, LiveAudioRawFrame
+from transports.frames import CallerKeyFrame
 from transports.line_error import LineError
 from transports.livekit_sip_client import LiveKitSIPClient
 from transports.pausable_source import PausableSource, PlayoutTap
-from transports.standing_audio import StandingAudio
+from transports.sip_input import SIPInputTransport
+from transports.sip_output import SIPOutputTransport
 
 JOIN_SECS = 15.0
 # The bridge puts the caller into the room before the bot is sent for.
 CALLER_SECS = 3.0
-PLAYOUT_SECS = 5.0
-# What the SIP bridge still holds once our own queue is empty.
-LINE_TAIL_SECS = 0.25
-# The bridge plays a digit for 0.26 s and begins the next one 0.54 s after it.
-DTMF_STEP_SECS = 0.55
 KEYS = frozenset(KeypadEntry)
 
 
@@ -59,72 +44,6 @@ def phone_params(**changes) -> LiveKitParams:
         "audio_out_end_silence_secs": 0,
     }
     return LiveKitParams(**(settings | changes))
-
-
-class SIPInputTransport(LiveKitInputTransport):
-    """The caller's audio and digits; nobody else's."""
-
-    _client: LiveKitSIPClient
-
-    async def _audio_in_task_handler(self):
-        async for frame in self._client.audio.frames():
-            audio = bytes(frame.data.cast("B"))
-            await self.push_audio_frame(
-                UserAudioRawFrame(
-                    user_id=self._client.caller.identity,
-                    audio=bytes(len(audio)) if self._client.deaf else audio,
-                    sample_rate=frame.sample_rate,
-                    num_channels=1,
-                )
-            )
-
-    async def _teardown(self):
-        # The output half leaves the room, once everything is played.
-        if self._audio_in_task:
-            await self.cancel_task(self._audio_in_task)
-            self._audio_in_task = None
-
-
-class SIPOutputTransport(LiveKitOutputTransport):
-    """Plays everything before it leaves; sends every digit; keeps live audio in the present."""
-
-    _client: LiveKitSIPClient
-
-    def __init__(self, *args, **kwargs):
-        """Initialize; arguments as for ``LiveKitOutputTransport``."""
-        super().__init__(*args, **kwargs)
-        self._standing = StandingAudio()
-
-    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
-        """Writes a chunk to the line, unless it is live audio that would only stand there."""
-        live, source = isinstance(frame, LiveAudioRawFrame), self._client.source
-        secs = len(frame.audio) / 2 / frame.sample_rate
-        if source is None and not live:  # while it rings, a mixer plays on and on
-            await asyncio.sleep(secs)
-        elif source and live and self._standing.is_surplus(source.queued_duration, secs):
-            return True
-        return await super().write_audio_frame(frame)
-
-    async def stop(self, frame: EndFrame):
-        """Plays what is queued, gives the bridge time to play it too, then leaves the room."""
-        await BaseOutputTransport.stop(self, frame)
-        if self._client.source and self._client.connected:
-            try:
-                async with asyncio.timeout(PLAYOUT_SECS):
-                    await self._client.source.wait_for_playout()
-                await asyncio.sleep(LINE_TAIL_SECS)
-            except TimeoutError:
-                logger.warning(f"{self}: audio not played after {PLAYOUT_SECS} s")
-        await self._client.disconnect()
-
-    async def _write_dtmf_native(self, frame: OutputDTMFFrame | OutputDTMFUrgentFrame):
-        try:
-            for i, button in enumerate(frame.buttons or []):
-                if i:
-                    await asyncio.sleep(DTMF_STEP_SECS)
-                await self._client.send_dtmf(button.value)
-        except PublishDTMFError as e:
-            await self.push_error("Digits were not sent", exception=e)
 
 
 class LiveKitSIPTransport(LiveKitTransport):
