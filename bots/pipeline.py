@@ -26,6 +26,7 @@ from processors.caller_gate import CallerGate
 from processors.hush import HushProcessor
 from processors.keypad import Keypad
 from processors.observer_group import grouped
+from processors.stale_words import StaleWordsFilter
 from processors.turn_models import TurnModels
 from processors.two_step_start_strategy import TwoStepStartStrategy
 from services.providers import Providers
@@ -103,6 +104,8 @@ def build_pipeline(
         chain = [transport.input(), *taps, keypad, transport.output()]
         return CallPipeline(_worker(bot, call, chain, observers, app_resources), keypad)
     mix_in(bot.config, transport)
+    # What hears every 20 ms of the caller and never waits (taps, keypad, gates) runs in Pipecat's
+    # direct mode: within its neighbour's task, without the two queues of a processor.
     services = build_services(bot.config, providers, system)
     context = LLMContext()
     params, start = turn_taking(bot.config, transport, models)
@@ -122,6 +125,7 @@ def build_pipeline(
         services.tts,
         PhraseProcessor(),
         transport.output(),
+        StaleWordsFilter(),
         pair.assistant(),
     ]
     worker = _worker(bot, call, chain, observers, app_resources)

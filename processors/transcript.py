@@ -16,6 +16,7 @@ from pipecat.frames.frames import (
     LLMContextAssistantTurnFrame,
     LLMContextUserTurnFrame,
     TranscriptionFrame,
+    TTSStartedFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -65,6 +66,7 @@ class TranscriptObserver(BaseObserver):
         self._caller_speaking = False
         self._bot_speaking = False
         self._interrupted = False
+        self._has_more_to_say = False
         self._tools: dict[str, float] = {}
 
     @property
@@ -112,8 +114,12 @@ class TranscriptObserver(BaseObserver):
             case InterimTranscriptionFrame() | TranscriptionFrame() if frame.text.strip():
                 final = isinstance(frame, TranscriptionFrame)
                 self._log.add(Transcribed, text=frame.text, final=final)
+            case TTSStartedFrame():
+                self._has_more_to_say = True
             case BotStartedSpeakingFrame():
-                self._bot_speaking, self._interrupted = True, False
+                self._bot_speaking = True
+                if self._has_more_to_say:  # else it is what an interruption has yet to reach
+                    self._interrupted = False
                 self._log.add(BotStartedSpeaking)
             case BotStoppedSpeakingFrame():
                 self._bot_speaking = False
@@ -122,7 +128,7 @@ class TranscriptObserver(BaseObserver):
     def _note_turns(self, frame: Frame) -> None:
         match frame:
             case InterruptionFrame():
-                self._interrupted = True
+                self._interrupted, self._has_more_to_say = True, False
                 if self._bot_speaking:
                     self._log.add(BotInterrupted)
             case CancelFrame():

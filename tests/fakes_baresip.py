@@ -1,6 +1,7 @@
 """baresip, a SIP stack nobody here wrote, as caller and as callee."""
 
 import asyncio
+import contextlib
 import socket
 
 import numpy as np
@@ -21,9 +22,14 @@ async def within(waiting, secs: float = 8.0):
 
 
 def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port that is free for UDP and TCP: baresip listens on both."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", 0))
+            port = udp.getsockname()[1]
+            with contextlib.suppress(OSError):
+                tcp.bind(("127.0.0.1", port))
+                return port
 
 
 class Foreign:
@@ -33,16 +39,14 @@ class Foreign:
         self.calls: asyncio.Queue[SipCall] = asyncio.Queue()
 
     async def __aenter__(self) -> "Foreign":
-        for _ in range(_PORTS - 1):
+        for left in reversed(range(_PORTS)):
             try:
                 await self._start()
                 break
             except baresip.BaresipError as error:
                 # Somebody took the port between our look and baresip's.
-                if "in use" not in str(error):
+                if not left or "in use" not in str(error):
                     raise
-        else:
-            await self._start()
         self.ours = await SipEndpoint.open(on_invite=self._take)
         return self
 

@@ -126,7 +126,6 @@ async def test_what_is_cut_off_by_the_caller_is_not_in_the_transcript(
     async with a_call(receptionist, tmp_path, providers=providers) as phone:
         await phone.answered()
         await phone.happened("bot_started_speaking")
-        await asyncio.sleep(0.4)  # the caller listens to a word
         await talked(phone, providers, "Stop, are you open?", 2)
         phone.hang_up()
         await phone.over()

@@ -19,6 +19,7 @@ from pipecat.frames.frames import (
 from bots.bot import Bot
 from bots.loading import load_bots
 from flows.spoken_digits import read_back
+from records.event import Event
 from records.wav import read_stereo
 from tests.fakes_room import FakeRoom, fake_publish_key, until
 from tests.fakes_session import FakePhone, FakeProviders, FakeSTT, a_call
@@ -94,9 +95,20 @@ def press(phone: FakePhone, keys: str) -> None:
         phone.room.emit("sip_dtmf_received", rtc.SipDTMF(code, key, phone.caller))  # pyright: ignore
 
 
-async def asked(phone: FakePhone, providers: FakeProviders, questions: int = 1) -> None:
-    """The caller has said something, and the bot asks by its tool."""
-    await until(lambda: len(providers.the_tts.said) >= questions, 8)
+async def asked(phone: FakePhone) -> None:
+    """The caller has said something, and the bot is heard to ask by its tool."""
+    called = await phone.happened("tool_called", 8)
+    await until(lambda: heard_since(called, phone, "bot_started_speaking"), 8)
+
+
+async def hushed(phone: FakePhone) -> None:
+    """The question is over: asked to its end, or silenced by a key."""
+    called = phone.of("tool_called")[0]
+    await until(lambda: heard_since(called, phone, "bot_stopped_speaking"), 8)
+
+
+def heard_since(event: Event, phone: FakePhone, kind: str) -> bool:
+    return any(later.seq > event.seq for later in phone.of(kind))
 
 
 DIGITS = {"question": "Please key in your table number.", "min_digits": 3, "max_digits": 6}
@@ -133,9 +145,9 @@ async def test_a_caller_may_say_the_rest_of_the_number(till, tmp_path):
     async with a_call(till, tmp_path, providers=providers) as phone:
         await phone.answered()
         await providers.the_stt.hear("I want to pay")
-        await asked(phone, providers)
+        await asked(phone)
         press(phone, "47")
-        await until(lambda: phone.of("bot_stopped_speaking"), 8)
+        await hushed(phone)
         await providers.the_stt.hear("and then a two")
         await says(phone, "It is")
         phone.hang_up()
@@ -150,9 +162,9 @@ async def test_a_noise_ends_no_entry(till, tmp_path):
     async with a_call(till, tmp_path, providers=providers) as phone:
         await phone.answered()
         await providers.the_stt.hear("I want to pay")
-        await asked(phone, providers)
+        await asked(phone)
         press(phone, "4")
-        await until(lambda: len(phone.of("bot_stopped_speaking")) == 2, 8)
+        await hushed(phone)
         await providers.the_stt.push_frame(VADUserStartedSpeakingFrame())
         await providers.the_stt.push_frame(VADUserStoppedSpeakingFrame())
         press(phone, "72#")
@@ -179,7 +191,7 @@ async def test_a_card_number_is_charged_and_seen_by_nobody(till, tmp_path, log_l
         async with noise_of(phone):
             await until(lambda: any(heard), 8)
             await providers.the_stt.hear("I want to pay")
-            await asked(phone, providers)
+            await asked(phone)
             await asyncio.sleep(0.3)
             heard.clear()
             await asyncio.sleep(0.5)  # the caller looks for the card

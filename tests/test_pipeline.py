@@ -57,6 +57,7 @@ async def test_a_call_reads_top_to_bottom(receptionist):
         "ToneTTS",
         "PhraseProcessor",
         "SIPOutputTransport",
+        "StaleWordsFilter",
         "LLMAssistantAggregator",
     ]
     assert pipeline.start and models.vad.on_onset == pipeline.start.on_onset

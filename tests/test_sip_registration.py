@@ -1,7 +1,6 @@
 """Phones register with a password, are found by their number, and are forgotten in time."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -251,39 +250,25 @@ async def test_a_gateway_without_phones_registers_nobody(phone):
 
 
 async def test_baresip_registers_is_reachable_and_leaves():
-    baresip = pytest.importorskip("baresip", reason="baresip-python is not installed")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    runtime = baresip.Runtime()
-    async with a_registrar() as (registrar, at):
+    pytest.importorskip("baresip", reason="baresip-python is not installed")
+    from tests.fakes_baresip import Foreign
+
+    async with a_registrar() as (registrar, at), Foreign() as foreign:
         server = at.format("x").partition("@")[2]
-        ours = await SipEndpoint.open()
-        await runtime.start(
-            baresip.Config(
-                net_interface="127.0.0.1",
-                native_log_level="error",
-                extra_config_text=f"sip_listen 127.0.0.1:{port}\nrtp_ports 42000-42999\n",
-            )
+        agent = await foreign.agent(
+            DESK.user, domain=server, password=DESK.password, reg_interval=60
         )
-        try:
-            account = baresip.Account(DESK.user, server, DESK.password, reg_interval=60)
-            agent = await baresip.UserAgent.create(runtime, account)
-            incoming: asyncio.Queue = asyncio.Queue()
-            agent.on_incoming(incoming.put_nowait)
-            await agent.register()
-            contact = registrar.contact(DESK.number)
-            assert contact and f":{port}" in contact
-            here = ours.invite(contact, from_user="ann")
-            async with asyncio.timeout(8):
-                there = await incoming.get()
-                await there.answer()
-                await here.wait_answered()
-            await here.hangup()
-            await agent.unregister()
-            async with asyncio.timeout(5):
-                while registrar.contact(DESK.number):  # noqa: ASYNC110 - baresip tells nothing
-                    await asyncio.sleep(0.01)
-        finally:
-            await runtime.close()
-            await ours.close()
+        incoming: asyncio.Queue = asyncio.Queue()
+        agent.on_incoming(incoming.put_nowait)
+        contact = registrar.contact(DESK.number)
+        assert contact and f":{foreign.port}" in contact
+        here = foreign.ours.invite(contact, from_user="ann")
+        async with asyncio.timeout(8):
+            there = await incoming.get()
+            await there.answer()
+            await here.wait_answered()
+        await here.hangup()
+        await agent.unregister()
+        async with asyncio.timeout(5):
+            while registrar.contact(DESK.number):  # noqa: ASYNC110 - baresip tells nothing
+                await asyncio.sleep(0.01)

@@ -13,6 +13,7 @@ from pipecat.frames.frames import (
     LLMContextAssistantTurnFrame,
     LLMContextUserTurnFrame,
     TranscriptionFrame,
+    TTSStartedFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -87,16 +88,30 @@ async def test_an_answer_cut_short_is_marked_as_such(transcript, events):
         transcript,
         LLMContextUserTurnFrame("A table.", ""),
         InterruptionFrame(),  # the caller's own turn began, over a silent bot
+        TTSStartedFrame(),
         BotStartedSpeakingFrame(),
         InterruptionFrame(),
         BotStoppedSpeakingFrame(),
         LLMContextAssistantTurnFrame("We have", ""),
+        TTSStartedFrame(),
         BotStartedSpeakingFrame(),
         LLMContextAssistantTurnFrame("Fine.", ""),
     )
     spoken = [(e.text, e.interrupted) for e in events if isinstance(e, BotSpoke)]
     assert spoken == [("We have", True), ("Fine.", False)]
     assert _kinds(events).count("bot_interrupted") == 1
+
+
+async def test_an_answer_cut_short_at_its_first_sound_is_marked_as_such(transcript, events):
+    await _see(
+        transcript,
+        TTSStartedFrame(),
+        InterruptionFrame(),
+        BotStartedSpeakingFrame(),  # the interruption is not there yet
+        BotStoppedSpeakingFrame(),
+        LLMContextAssistantTurnFrame("We", ""),
+    )
+    assert [e.interrupted for e in events if isinstance(e, BotSpoke)] == [True]
 
 
 async def test_a_greeting_belongs_to_no_turn(transcript, events):
