@@ -68,10 +68,10 @@ class FakeSession:
         log.add(BotReady, ready_secs=0.01)
         if script.get("end") == "killed while it rings":
             os.kill(os.getpid(), signal.SIGKILL)
-        log.add(Answered)
         if script.get("record") and job.recording_path:
             log.add(RecordingStarted)
             _record(job.recording_path, script["record"])
+        log.add(Answered)
         match script.get("end", "hang_up"):
             case "hang_up":
                 command = await commands.get()
