@@ -183,7 +183,7 @@ async def test_a_provider_that_stays_silent_leaves_no_silence_on_the_line(line: 
     await line.faults([{"service": service, "kind": "never"}])
     phone, caller = await _greeted(line)
     said = await phone.say(line.lines[TABLE])
-    await phone.bot_is_quiet(since=said.last_audible_at or 0, quiet_secs=1.2, within_secs=15)
+    await phone.bot_is_quiet(since=said.last_audible_at or 0, quiet_secs=2.0, within_secs=15)
     await phone.hang_up()
     assert heard("say that again", await line.words(phone))
     assert (await line.record(caller))["outcome"] == "caller_hung_up"

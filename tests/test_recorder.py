@@ -94,11 +94,14 @@ async def test_both_sides_lie_where_they_were_heard(fake_room, tmp_path, rate_hz
         transport.room.publish(transport.room.remote_participants["sip_caller"], caller)
         tone = _tone(0.5, rate_hz).tobytes()
         await asyncio.sleep(0.1)
+        started = time.monotonic()
         played = asyncio.create_task(_play(source, tone, rate_hz))
         await asyncio.sleep(0.2)
-        source.hold()  # 0.3: heard for 0.2 s
+        held = time.monotonic()
+        source.hold()
         await asyncio.sleep(0.2)
-        await source.resume()  # 0.5: the other 0.3 s
+        resumed = time.monotonic()
+        await source.resume()
         await played
         await caller.capture_frame(rtc.AudioFrame(_tone(0.2, 48000).tobytes(), 48000, 1, 9600))
         began = recorder._zero
@@ -109,8 +112,9 @@ async def test_both_sides_lie_where_they_were_heard(fake_room, tmp_path, rate_hz
     left, right, rate = read_stereo(path)
     assert rate == RATE and len(left) / RATE == pytest.approx(secs, abs=0.01)
     (first, second), ((start, end),) = _spans(right), _spans(left)
-    assert first == pytest.approx((0.1, 0.3), abs=0.03)
-    assert second == pytest.approx((0.5, 0.8), abs=0.03)
+    rest = 0.5 - (held - started)
+    assert first == pytest.approx((started - began, held - began), abs=0.03)
+    assert second == pytest.approx((resumed - began, resumed - began + rest), abs=0.06)
     assert end - start == pytest.approx(0.2, abs=0.02)
     assert start == pytest.approx(spoke_at, abs=0.06)
 
