@@ -21,6 +21,7 @@ from bots.bot_services import BotServices, build_services
 from bots.phrase_processor import PhraseProcessor
 from bots.phrases import RATE_HZ
 from bots.turn_taking import turn_taking
+from processors.audio_bundler import AudioBundler
 from processors.caller_audio_end import CallerAudioEnd
 from processors.caller_gate import CallerGate
 from processors.hush import HushProcessor
@@ -104,8 +105,8 @@ def build_pipeline(
         chain = [transport.input(), *taps, keypad, transport.output()]
         return CallPipeline(_worker(bot, call, chain, observers, app_resources), keypad)
     mix_in(bot.config, transport)
-    # What hears every 20 ms of the caller and never waits (taps, keypad, gates) runs in Pipecat's
-    # direct mode: within its neighbour's task, without the two queues of a processor.
+    # What hears every 20 ms of the caller and never waits (taps, keypad, gates, bundler) runs in
+    # Pipecat's direct mode: within its neighbour's task, without the two queues of a processor.
     services = build_services(bot.config, providers, system)
     context = LLMContext()
     params, start = turn_taking(bot.config, transport, models)
@@ -115,6 +116,7 @@ def build_pipeline(
         *taps,
         keypad,
         *([caller_gate] if caller_gate else []),
+        AudioBundler(),
         services.stt,
         *([machine.behind_stt(services.llm)] if machine else []),
         pair.user(),

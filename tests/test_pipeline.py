@@ -49,6 +49,7 @@ async def test_a_call_reads_top_to_bottom(receptionist):
         "SIPInputTransport",
         "IdentityFilter",
         "Keypad",
+        "AudioBundler",
         "FakeSTT",
         "LLMUserAggregator",
         "CallerAudioEnd",
