@@ -43,16 +43,19 @@ class SIPOutputTransport(LiveKitOutputTransport):
         """Initialize; arguments as for ``LiveKitOutputTransport``."""
         super().__init__(*args, **kwargs)
         self._standing = StandingAudio()
-        # Python 3.11's wait_for keeps a chunk for two rounds of the loop once it left the queue: an
-        # interruption in between finds it nowhere, and it would make the bot speak again.
+        # Whether an interruption left nothing to be spoken, and nothing came since. Python 3.11's
+        # wait_for keeps a chunk for two rounds of the loop once it left the queue: an interruption
+        # in between finds it nowhere, and it would make the bot speak again.
         self._cut = False
 
     async def process_frame(self, frame: Frame, direction: FrameDirection):
         """Knows, after an interruption, that nothing is left to be spoken."""
         await super().process_frame(frame, direction)
         if isinstance(frame, InterruptionFrame):
-            queues = self._media_senders.values()
-            self._cut = not any(q._audio_queue.has_frame(OutputAudioRawFrame) for q in queues)
+            self._cut = not any(
+                sender._audio_runs or sender._audio_queue.has_frame(OutputAudioRawFrame)
+                for sender in self._media_senders.values()
+            )
 
     async def push_frame(self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM):
         """Says nothing of the chunk that an interruption came too late for."""
