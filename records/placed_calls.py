@@ -11,9 +11,9 @@ from math import ceil
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from records.line_events import NumberOptedOut
+from records.opt_outs import OptOuts
 from records.outcomes import Outcome
-from records.tables import calls, opt_outs, placed_calls
+from records.tables import calls, placed_calls
 
 KEPT = timedelta(days=7)
 NUMBER_WINDOW = timedelta(hours=1)
@@ -90,18 +90,6 @@ class TooManyCallsError(Exception):
         self.code, self.retry_after_secs = code, retry_after_secs
 
 
-class OptedOutError(Exception):
-    """Whom this number belongs to does not want to be called.
-
-    Parameters:
-        since: When they said so.
-    """
-
-    def __init__(self, since: datetime):
-        super().__init__(f"opted out on {since:%Y-%m-%d}")
-        self.since = since
-
-
 class PlacedCalls:
     """The calls that were asked for, of the last seven days."""
 
@@ -115,6 +103,7 @@ class PlacedCalls:
             now: Wall clock, with time zone.
         """
         self._writes = engine.execution_options(writes=True)
+        self._opt_outs = OptOuts(engine)
         self._postgres = engine.dialect.name == "postgresql"
         self._now = now
 
@@ -133,7 +122,7 @@ class PlacedCalls:
             if first := await self._first(db, call, now):
                 return first
             if call.number:
-                await self._check_opt_out(db, call.number)
+                await self._opt_outs.check(db, call.number)
                 code = "too_many_calls_to_number"
                 is_same = placed_calls.c.number == call.number
                 await self._check(db, code, is_same, limits.per_number, NUMBER_WINDOW, now)
@@ -143,22 +132,10 @@ class PlacedCalls:
             await db.execute(insert(placed_calls).values(placed_at=now, **vars(call)))
         return Claim(call.call_id, attempt=attempt)
 
-    async def opt_out(self, db: AsyncConnection, event: NumberOptedOut) -> None:
-        """Never call this number again; in the transaction that keeps the event."""
-        known = select(opt_outs.c.number).where(opt_outs.c.number == event.number)
-        if await db.scalar(known) is None:
-            values = {"number": event.number, "since": event.at, "call_id": event.call_id}
-            await db.execute(insert(opt_outs).values(**values))
-
     async def release(self, call_id: str) -> None:
         """Give a claim back: the call was never begun."""
         async with self._writes.begin() as db:
             await db.execute(delete(placed_calls).where(placed_calls.c.call_id == call_id))
-
-    async def _check_opt_out(self, db: AsyncConnection, number: str) -> None:
-        query = select(opt_outs.c.since).where(opt_outs.c.number == number)
-        if since := await db.scalar(query):
-            raise OptedOutError(since)
 
     async def _first(self, db: AsyncConnection, call: PlacedCall, now: datetime) -> Claim | None:
         if call.idempotency_key is None:

@@ -14,6 +14,7 @@ from records.event import Event
 from records.events import EVENT, AnyEvent
 from records.line_events import NumberOptedOut
 from records.migrate import migrate
+from records.opt_outs import OptOut, OptOuts
 from records.placed_calls import PlacedCalls
 from records.tables import calls, events, webhook_ids
 
@@ -28,6 +29,7 @@ class CallStore:
 
     Parameters:
         placed: Which calls were asked for.
+        opt_outs: Which numbers are not called.
     """
 
     def __init__(self, engine: AsyncEngine):
@@ -37,6 +39,7 @@ class CallStore:
         self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
         self._unsaved: set[str] = set()
         self.placed = PlacedCalls(engine)
+        self.opt_outs = OptOuts(engine)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -92,7 +95,8 @@ class CallStore:
             if not await self._add(db, events, row):
                 return False
             if isinstance(event, NumberOptedOut):
-                await self.placed.opt_out(db, event)
+                said = OptOut(event.number, event.at, event.call_id)
+                await self.opt_outs.note(db, said)
             if event.call_id not in self._unsaved:
                 await self._outdate_record(db, event)
         self._unsaved.add(event.call_id)

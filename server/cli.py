@@ -130,6 +130,19 @@ def _add_reading(commands) -> None:
     calls.add_argument("--limit", type=int, default=20, help="how many (20)")
     calls.add_argument("--json", action="store_true", help="as JSON")
     calls.set_defaults(run=_calls)
+    opt_outs = commands.add_parser(
+        "opt-outs",
+        help="list the numbers that no bot calls, or change the list",
+        description="Lists the numbers whose owners do not want to be called, newest first. "
+        "A server that runs follows a change at its next call.",
+    )
+    for option, text in (
+        ("--add", "do not call this number; may be repeated"),
+        ("--remove", "this number may be called again; may be repeated"),
+    ):
+        opt_outs.add_argument(option, action="append", default=[], metavar="NUMBER", help=text)
+    opt_outs.add_argument("--json", action="store_true", help="as JSON")
+    opt_outs.set_defaults(run=_opt_outs)
     tape = commands.add_parser(
         "tape", help="measure a stereo recording: left the caller, right the bot"
     )
@@ -186,6 +199,12 @@ def _calls(options: argparse.Namespace, _: list[str]) -> int:
     from server.call_list import calls
 
     return calls(options.id, limit=options.limit, as_json=options.json)
+
+
+def _opt_outs(options: argparse.Namespace, _: list[str]) -> int:
+    from server.opt_out_command import opt_outs
+
+    return opt_outs(add=options.add, remove=options.remove, as_json=options.json)
 
 
 def _tape(options: argparse.Namespace, _: list[str]) -> int:

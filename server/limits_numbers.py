@@ -58,13 +58,13 @@ class NumberPolicy:
             NumberRefusedError: It is none, or it may not.
         """
         number = _parsed(text)
-        e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-        if _matches(e164, self._blocked):
+        written = _e164(number)
+        if _matches(written, self._blocked):
             raise NumberRefusedError(
                 "number_blocked", "this number is blocked (SWITCHBOARD_CALL_BLOCKED)"
             )
-        if _matches(e164, self._allowed):
-            return e164
+        if _matches(written, self._allowed):
+            return written
         if not phonenumbers.is_valid_number(number):
             raise NumberRefusedError(
                 "invalid_number",
@@ -73,7 +73,7 @@ class NumberPolicy:
             )
         self._check_cost(number)
         self._check_country(number)
-        return e164
+        return written
 
     def _check_cost(self, number: PhoneNumber) -> None:
         if phonenumbers.number_type(number) in COSTLY:
@@ -93,6 +93,19 @@ class NumberPolicy:
             f"calls to {country} are not allowed, but to {allowed}: SWITCHBOARD_CALL_COUNTRIES "
             "lists the countries that may be called",
         )
+
+
+def e164(text: str) -> str:
+    """A number as it is kept, whether or not anybody has it: ``+14155550123``.
+
+    Raises:
+        NumberRefusedError: It is none.
+    """
+    return _e164(_parsed(text))
+
+
+def _e164(number: PhoneNumber) -> str:
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _parsed(text: str) -> PhoneNumber:

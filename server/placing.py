@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from loguru import logger
 
 from bots.job import DialOrder
-from records.placed_calls import Claim, OptedOutError, PlacedCall, TooManyCallsError
+from records.opt_outs import OptedOutError
+from records.placed_calls import Claim, PlacedCall, TooManyCallsError
 from records.redaction import mask_numbers
 from records.store import CallStore
 from server.calls import Calls

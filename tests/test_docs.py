@@ -218,7 +218,7 @@ def test_every_provider_is_documented():
 def commands(capsys) -> set[str]:
     with pytest.raises(SystemExit):
         main(["--help"])
-    return set(re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE))
+    return set(re.findall(r"^    ([\w-]+) ", capsys.readouterr().out, re.MULTILINE))
 
 
 def test_every_command_named_exists_and_every_command_is_named(capsys):
@@ -227,7 +227,7 @@ def test_every_command_named_exists_and_every_command_is_named(capsys):
     named = {
         command
         for text in [*TEXT.values(), ENV_EXAMPLE]
-        for command in re.findall(r"(?:`|bin/|&& |^)switchboard (\w+)", text, re.MULTILINE)
+        for command in re.findall(r"(?:`|bin/|&& |^)switchboard ([\w-]+)", text, re.MULTILINE)
     }
     assert named <= known
     assert all(re.search(rf"`(switchboard )?{name}\b", TEXT["README.md"]) for name in known)

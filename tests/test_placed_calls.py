@@ -8,8 +8,8 @@ import pytest
 
 from records.call_record import CallRecord
 from records.line_events import NumberOptedOut
+from records.opt_outs import OptedOutError
 from records.placed_calls import (
-    OptedOutError,
     PlacedCall,
     PlacedCalls,
     PlacingLimits,
@@ -159,3 +159,14 @@ async def test_number_that_opted_out_is_not_called_again_by_anybody(store, place
             await placed.claim(call, ANY_NUMBER)
         assert caught.value.since == NOON
     await placed.claim(another("c3", number="+14155550199"), ANY_NUMBER)
+
+
+async def test_a_number_that_is_taken_off_the_list_may_be_called_again(store, placed):
+    assert await store.opt_outs.add(CALL.number) and not await store.opt_outs.add(CALL.number)
+    with pytest.raises(OptedOutError):
+        await placed.claim(CALL, ANY_NUMBER)
+    assert [(each.number, each.call_id) for each in await store.opt_outs.all()] == [
+        (CALL.number, "")
+    ]
+    assert await store.opt_outs.remove(CALL.number) and not await store.opt_outs.remove(CALL.number)
+    await placed.claim(CALL, ANY_NUMBER)
