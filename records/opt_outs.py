@@ -1,6 +1,5 @@
 """Numbers that no bot calls, because somebody said so."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -38,20 +37,12 @@ class OptedOutError(Exception):
 
 
 class OptOuts:
-    """The list of numbers that are not called; ``CallStore.opt_outs``."""
+    """The list of numbers that are not called."""
 
-    def __init__(
-        self, engine: AsyncEngine, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ):
-        """Use ``CallStore.opt_outs``.
-
-        Args:
-            engine: A database with the tables.
-            now: Wall clock, with time zone.
-        """
+    def __init__(self, engine: AsyncEngine):
+        """Use ``CallStore.opt_outs``; ``engine`` is of a database with the tables."""
         self._engine = engine
         self._writes = engine.execution_options(writes=True)
-        self._now = now
 
     async def all(self) -> list[OptOut]:
         """Everyone on the list, newest first."""
@@ -63,7 +54,7 @@ class OptOuts:
     async def add(self, number: str) -> bool:
         """Put a number down; False if it stands there already."""
         async with self._writes.begin() as db:
-            return await self.note(db, OptOut(number, self._now(), ""))
+            return await self.note(db, OptOut(number, datetime.now(UTC), ""))
 
     async def remove(self, number: str) -> bool:
         """Let a number be called again; False if it was not on the list."""

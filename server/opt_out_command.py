@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 
 from records.database import StoreError
 from records.opt_outs import OptOut
@@ -32,7 +33,7 @@ def opt_outs(*, add: Sequence[str], remove: Sequence[str], as_json: bool) -> int
         print(f"switchboard: {error}", file=sys.stderr)
         return 1
     if as_json:
-        print(json.dumps([asdict(each) for each in listed], indent=2, default=str))
+        print(json.dumps([asdict(each) for each in listed], indent=2, default=datetime.isoformat))
     else:
         print_lines(_table(listed))
     return 0

@@ -1,6 +1,7 @@
 """Who is not called, on the command line."""
 
 import json
+import re
 
 import pytest
 
@@ -25,7 +26,9 @@ def test_numbers_come_on_the_list_and_leave_it(capsys, tmp_path):
     assert not shown.err
     assert main(["opt-outs", "--add", ADA, "--remove", BOB, "--json"]) == 0
     shown = capsys.readouterr()
-    assert [each["number"] for each in json.loads(shown.out)] == [ADA]
+    (listed,) = json.loads(shown.out)
+    assert (listed["number"], listed["call_id"]) == (ADA, "")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00", listed["since"])
     assert f"{ADA} was on the list already" in shown.err
     assert main(["opt-outs", "--remove", BOB]) == 0
     assert f"{BOB} was not on the list" in capsys.readouterr().err
